@@ -1,0 +1,419 @@
+/*
+ * kelpie.h - a server for stream sockets whose behaviour is a Lua script
+ *
+ * This header is the authority on how libkelpie behaves; what is not written here does
+ * not exist. It needs nothing but C99 and compiles as C++.
+ *
+ * The life of a server:
+ *
+ *     kelpie *k;
+ *     int rc = kelpie_new(&k, NULL);
+ *     if (rc == 0)
+ *         rc = kelpie_load(k, "scripts");
+ *     if (rc == 0)
+ *         rc = kelpie_listen(k, "127.0.0.1:8080");
+ *     if (rc >= 0)
+ *         rc = kelpie_run(k);
+ *     if (rc < 0)
+ *         fprintf(stderr, "%s\n", kelpie_errmsg(k));
+ *     kelpie_free(k);
+ *
+ * Threads   A server belongs to the thread that runs it; different servers are independent.
+ *           Only kelpie_stop, kelpie_reload, kelpie_drain and kelpie_post may be called from
+ *           other threads; the first three also from signal handlers.
+ * Calls     Inside a handler or callback everything is allowed except kelpie_run,
+ *           kelpie_step and kelpie_free of the same server, which return KELPIE_EMISUSE
+ *           (kelpie_free does nothing). Closing is a request: the connection is told and
+ *           freed at the end of the step, so a pointer handed to a handler stays valid
+ *           until that handler returns.
+ * Errors    Functions that can fail return 0 or a count, or a negative errno, or one of
+ *           KELPIE_E* below. kelpie_errmsg gives the sentence for a human.
+ * Units     Bytes, and milliseconds where the name ends in _ms. Strings are UTF-8 or ASCII
+ *           and end in NUL; data are pointer and length, 8-bit clean, not terminated.
+ * The library never exits, prints, reads the environment or changes signals.
+ */
+#ifndef KELPIE_H
+#define KELPIE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+# define KELPIE_API __attribute__((visibility("default")))
+#else
+# define KELPIE_API
+#endif
+
+#define KELPIE_VERSION_MAJOR  0
+#define KELPIE_VERSION_MINOR  1
+#define KELPIE_VERSION_PATCH  0
+#define KELPIE_VERSION_STRING "0.1.0"
+
+/* ------------------------------------------------------------------------------------
+ * Errors
+ * ------------------------------------------------------------------------------------ */
+
+#define KELPIE_ECLOSED (-10001) /* the connection is closed or closing */
+#define KELPIE_EFULL   (-10002) /* the outbox is full; nothing was queued */
+#define KELPIE_ESCRIPT                                                                   \
+ (-10003) /* a script failed; kelpie_errmsg has file, line, reason */
+#define KELPIE_EADDRESS (-10004) /* the text is not an address kelpie understands */
+#define KELPIE_EPROTO   (-10005) /* bytes or a message do not fit the framing */
+#define KELPIE_ETOOLONG (-10006) /* a message is longer than max_message */
+#define KELPIE_EMISUSE                                                                   \
+ (-10007) /* not allowed here: wrong order, inside a handler, bad size */
+
+/* Names the error in a few words, for example "connection closed".
+ * Returns   a static string, also for unknown codes. Handles negative errno values.
+ * Threads   any. */
+KELPIE_API const char *kelpie_strerror(int error);
+
+/* ------------------------------------------------------------------------------------
+ * Types
+ * ------------------------------------------------------------------------------------ */
+
+typedef struct kelpie kelpie;             /* a server: one loop, one thread */
+typedef struct kelpie_conn kelpie_conn;   /* one stream socket */
+typedef struct kelpie_room kelpie_room;   /* a named set of connections */
+typedef struct kelpie_timer kelpie_timer; /* a pending call */
+
+struct lua_State;
+
+enum kelpie_level {
+    KELPIE_LOG_ERROR = 0,
+    KELPIE_LOG_WARN = 1,
+    KELPIE_LOG_INFO = 2,
+    KELPIE_LOG_DEBUG = 3,
+    KELPIE_LOG_TRACE = 4
+};
+
+/* Allocates, grows, shrinks or frees a block; the shape of lua_Alloc (Lua 5.4 manual, 4.6).
+ * size 0 frees and returns NULL; ptr NULL allocates; old_size is what the block had.
+ * Returns   the block, or NULL when there is no memory; then the old block is untouched.
+ *           Shrinking must not fail. */
+typedef void *kelpie_alloc_fn(void *arg, void *ptr, size_t old_size, size_t new_size);
+
+/* Takes one log record: printable ASCII, one line, no newline at its end, NUL-terminated.
+ * Calls     nothing of kelpie. */
+typedef void kelpie_log_fn(void *arg, enum kelpie_level level, const char *line,
+                           size_t len);
+
+/* Takes what a script prints: one line without its newline, control characters escaped. */
+typedef void kelpie_print_fn(void *arg, const char *line, size_t len);
+
+/*
+ * Options. Start from KELPIE_OPTIONS_INIT; 0 or NULL in a member means its default, which
+ * stands behind the colon. -1 in a time limit switches the limit off.
+ */
+struct kelpie_options {
+    size_t size; /* sizeof this struct; set by KELPIE_OPTIONS_INIT */
+
+    /* clients */
+    int max_clients; /* connections at a time: 10000, at most RLIMIT_NOFILE - 64 */
+    int max_per_ip;  /* per address, /64 for IPv6, loopback exempt: 256; -1: none */
+    const char
+        *refused_text;   /* sent to a client above max_clients: "connection refused.\n" */
+    int idle_timeout_ms; /* nothing read or written: -1 (none) */
+    int frame_timeout_ms;      /* first byte of a message to its end: 30000 */
+    int half_close_timeout_ms; /* peer has ended, output makes no progress: 10000 */
+    int fastopen;              /* TCP Fast Open queue length of listeners: 0 (off) */
+
+    /* sizes in bytes */
+    size_t max_message; /* longest message; the handlers table may set its own: 8192 */
+    size_t max_outbox;  /* hard limit of one outbox: 1 MiB */
+    size_t soft_outbox; /* above this for slow_reader_ms, and input waits: 256 KiB */
+    size_t max_outbox_total; /* of all outboxes together: 256 MiB */
+    int slow_reader_ms;      /* how long an outbox may stay above soft_outbox: 10000 */
+
+    /* scripts */
+    int handler_timeout_ms; /* a handler running longer is ended: 100 */
+    int load_timeout_ms;    /* the same for loading: 5000 */
+    int retire_timeout_ms;  /* handlers suspended in old code may go on: 30000 */
+    int drain_timeout_ms;   /* after kelpie_drain: 10000 */
+    size_t lua_memory;      /* cap of one generation: 64 MiB */
+    const char *const
+        *allow; /* NULL-terminated names: "io", "os", "debug", "cmodules"; NULL: none */
+
+    /* doors to the host */
+    kelpie_alloc_fn *alloc; /* all memory of this server: realloc and free */
+    void *alloc_arg;
+    kelpie_log_fn *log; /* NULL: no log */
+    void *log_arg;
+    enum kelpie_level log_level; /* records above it are not made: KELPIE_LOG_ERROR (0) */
+    kelpie_print_fn *print;      /* print() of scripts; NULL: to the log at level info */
+    void *print_arg;
+};
+
+#ifdef __cplusplus
+# define KELPIE_OPTIONS_INIT                                                             \
+  {                                                                                      \
+   sizeof(struct kelpie_options)                                                         \
+  }
+#else
+# define KELPIE_OPTIONS_INIT                                                             \
+  {                                                                                      \
+   .size = sizeof(struct kelpie_options)                                                 \
+  }
+#endif
+
+/* ------------------------------------------------------------------------------------
+ * Server
+ * ------------------------------------------------------------------------------------ */
+
+/* Returns the version of the library that is linked, "MAJOR.MINOR.PATCH". */
+KELPIE_API const char *kelpie_version(void);
+
+/* Creates a server without listeners and without handlers.
+ * options may be NULL: all defaults. Strings in it are copied.
+ * Returns   0; -ENOMEM, -EMFILE and other errno of kqueue(2), pipe(2); KELPIE_EMISUSE when
+ *           options->size is not a size this library knows. *out is NULL on failure.
+ * Gives     *out, to be released with kelpie_free. */
+KELPIE_API int kelpie_new(kelpie **out, const struct kelpie_options *options);
+
+/* Closes all listeners and connections at once (each on_disconnect is called with
+ * "shutdown"), then frees the server. k may be NULL. */
+KELPIE_API void kelpie_free(kelpie *k);
+
+/* Returns the sentence that belongs to the last call that failed on k, or "".
+ * Borrows   until the next call on k. */
+KELPIE_API const char *kelpie_errmsg(const kelpie *k);
+
+/* Makes `require(name)` in every generation from the next load on call open, as
+ * luaL_requiref does (Lua 5.4 manual, 6.3). open must return one value on the stack.
+ * Returns   0, -ENOMEM. */
+KELPIE_API int kelpie_preload(kelpie *k, const char *name,
+                              int (*open)(struct lua_State *L));
+
+/* Loads a script: a file, or a folder, which means its init.lua. The first load starts
+ * generation 1; a later one is a reload from that path, done at once if no handler runs,
+ * else at the end of the step. All or nothing: on failure what served goes on serving.
+ * Returns   0; KELPIE_ESCRIPT; -ENOENT, -EACCES and other errno of open(2); -ENOMEM. */
+KELPIE_API int kelpie_load(kelpie *k, const char *path);
+
+/* Loads a script from memory, under chunk_name (as luaL_loadbufferx, text only). require
+ * then finds only preloaded modules. kelpie_reload runs the same text again.
+ * Returns   as kelpie_load. */
+KELPIE_API int kelpie_load_string(kelpie *k, const char *text, size_t len,
+                                  const char *chunk_name);
+
+/* Loads and checks a script without serving it: what kelpie_load would say.
+ * Returns   as kelpie_load; kelpie_errmsg has all errors that were found, one a line. */
+KELPIE_API int kelpie_check(kelpie *k, const char *path);
+
+/* Listens on an address: "127.0.0.1:8080", "[::1]:8080", "*:8080" (all IPv4), ":0" (a free
+ * port of 127.0.0.1), "unix:/path", "fd:3" (an inherited listening socket); with a name for
+ * handlers.listeners in front: "admin=127.0.0.1:9000". Never a host name.
+ * Returns   the port (0 for unix sockets); KELPIE_EADDRESS; -EADDRINUSE, -EACCES and other
+ *           errno of socket(2), bind(2), listen(2); -ENOMEM. */
+KELPIE_API int kelpie_listen(kelpie *k, const char *address);
+
+/* Takes over a listening socket. name may be NULL.
+ * Returns   the port (0 for unix sockets); -EINVAL when fd does not listen.
+ * Takes     fd, unless it fails. */
+KELPIE_API int kelpie_listen_fd(kelpie *k, int fd, const char *name);
+
+/* Takes over a connected stream socket, which then behaves like an accepted connection:
+ * on_connect is called in the next step. listener_name may be NULL.
+ * Returns   0 with *out set (out may be NULL); -ENOMEM, -ENOTSOCK; KELPIE_EFULL above
+ *           max_clients.
+ * Takes     fd, unless it fails. */
+KELPIE_API int kelpie_adopt(kelpie *k, int fd, const char *listener_name,
+                            kelpie_conn **out);
+
+/* Runs steps until kelpie_stop, or until a drain has ended.
+ * Returns   0; an errno of kevent(2) that leaves no way to go on. */
+KELPIE_API int kelpie_run(kelpie *k);
+
+/* Makes kelpie_run return at the end of its step; nothing is flushed or closed.
+ * Threads   any; also signal handlers. */
+KELPIE_API void kelpie_stop(kelpie *k);
+
+/* Asks for a reload of what was loaded, at the end of the step; requests that arrive before
+ * it are one. The result is a log record and kelpie_errmsg.
+ * Threads   any; also signal handlers. */
+KELPIE_API void kelpie_reload(kelpie *k);
+
+/* Stops accepting, calls on_shutdown, lets handlers finish and outboxes empty, closes all
+ * connections with reason "shutdown", at the latest after drain_timeout_ms; then kelpie_run
+ * returns 0. A second call closes what is left at once.
+ * Threads   any; also signal handlers. */
+KELPIE_API void kelpie_drain(kelpie *k);
+
+/* Calls fn(arg) on the server's thread in its next step. After kelpie_free starts, posted
+ * calls that did not run yet are dropped.
+ * Returns   0, -ENOMEM.
+ * Threads   any. */
+KELPIE_API int kelpie_post(kelpie *k, void (*fn)(void *arg), void *arg);
+
+/* Hands one line from the operator to handlers.on_input, without its newline.
+ * Returns   0; KELPIE_ESCRIPT when the handler raised (it was logged). */
+KELPIE_API int kelpie_input(kelpie *k, const void *line, size_t len);
+
+/* For a foreign loop: the descriptor that is readable when kelpie_step has work. Watch it
+ * with poll(2); some systems cannot nest one kqueue in another. */
+KELPIE_API int kelpie_fd(const kelpie *k);
+
+/* For a foreign loop: how long it may sleep, in milliseconds; 0: not at all; -1: for ever.
+ * Ask again after every step. */
+KELPIE_API int kelpie_timeout(const kelpie *k);
+
+/* Does one turn: waits at most timeout_ms (-1: for ever), then events, timers, disconnects,
+ * output, reload.
+ * Returns   1: go on; 0: kelpie_stop was called or the drain has ended; negative errno;
+ *           KELPIE_EMISUSE inside a handler. */
+KELPIE_API int kelpie_step(kelpie *k, int timeout_ms);
+
+/* Calls fn(arg, fd) whenever fd is readable or at its end, until kelpie_unwatch. fd may be a
+ * terminal, pipe, socket or file; it stays the caller's.
+ * Returns   0; -EEXIST when it is watched already; -ENOMEM, or an errno of kevent(2). */
+KELPIE_API int kelpie_watch(kelpie *k, int fd, void (*fn)(void *arg, int fd), void *arg);
+
+/* Stops watching fd; to be called before fd is closed.
+ * Returns   0, -ENOENT. */
+KELPIE_API int kelpie_unwatch(kelpie *k, int fd);
+
+/* Counters, all since kelpie_new. */
+struct kelpie_stats {
+    size_t size; /* set by the caller: sizeof this struct */
+    uint64_t generation;
+    uint64_t clients; /* now */
+    uint64_t accepted, refused, closed;
+    uint64_t messages_in, bytes_in, messages_out, bytes_out;
+    uint64_t outbox_bytes;   /* now, all together */
+    uint64_t dropped_bytes;  /* queued, but the connection ended first */
+    uint64_t partial_at_eof; /* unfinished last messages dropped */
+    uint64_t slow_readers;   /* closed for it */
+    uint64_t broadcast_skipped;
+    uint64_t handler_errors, handler_kills;
+    uint64_t reloads, reloads_rejected;
+    uint64_t lua_bytes; /* now, all generations */
+    uint64_t timers;    /* now */
+    uint64_t rooms;     /* now */
+    uint64_t accept_pauses;
+};
+
+/* Fills at most stats->size bytes of *stats. */
+KELPIE_API void kelpie_get_stats(const kelpie *k, struct kelpie_stats *stats);
+
+/* ------------------------------------------------------------------------------------
+ * Handlers in C: they run before the Lua ones
+ * ------------------------------------------------------------------------------------ */
+
+#define KELPIE_PASS 0 /* go on with the Lua handler */
+#define KELPIE_DONE 1 /* handled; Lua does not see it */
+
+/* Every member may be NULL. A negative result is logged and closes the connection with
+ * reason "handler error". */
+struct kelpie_handlers {
+    size_t size; /* sizeof this struct */
+    int (*on_connect)(kelpie_conn *conn, void *arg);
+    /* message: len bytes, valid until the handler returns */
+    int (*on_message)(kelpie_conn *conn, const void *message, size_t len, void *arg);
+    /* exactly one for each connect; reason is valid until it returns */
+    int (*on_disconnect)(kelpie_conn *conn, const char *reason, void *arg);
+    int (*on_input)(kelpie *k, const void *line, size_t len, void *arg);
+};
+
+/* Sets the C handlers; NULL removes them. Copied.
+ * Returns   0; KELPIE_EMISUSE for an unknown size. */
+KELPIE_API int kelpie_set_handlers(kelpie *k, const struct kelpie_handlers *handlers,
+                                   void *arg);
+
+/* Sets framing and longest message of connections accepted from now on, where no Lua
+ * handlers table does. framing: "line", "crlf", "raw", "netstring", "length:4:big",
+ * "delimiter:;", "fixed:16". max_message 0 keeps the option's.
+ * Returns   0; KELPIE_EPROTO for a framing it does not know. */
+KELPIE_API int kelpie_set_framing(kelpie *k, const char *framing, size_t max_message);
+
+/* ------------------------------------------------------------------------------------
+ * Connections
+ * ------------------------------------------------------------------------------------ */
+
+/* Queue one message in the connection's framing, or bytes as they are. Nothing is written
+ * before the end of the step.
+ * Returns   0; KELPIE_ECLOSED; KELPIE_EFULL, -ENOMEM (nothing was queued); KELPIE_EPROTO
+ *           when the message does not fit the framing. */
+KELPIE_API int kelpie_conn_send(kelpie_conn *conn, const void *message, size_t len);
+KELPIE_API int kelpie_conn_write(kelpie_conn *conn, const void *bytes, size_t len);
+
+/* Closes after what is queued is sent. reason is copied (at most 63 bytes); NULL: "closed". */
+KELPIE_API void kelpie_conn_close(kelpie_conn *conn, const char *reason);
+
+/* Closes at once with a reset; what is queued is lost. */
+KELPIE_API void kelpie_conn_abort(kelpie_conn *conn);
+
+/* Stop and go on reading. */
+KELPIE_API void kelpie_conn_pause(kelpie_conn *conn);
+KELPIE_API void kelpie_conn_resume(kelpie_conn *conn);
+
+/* Sets this connection's idle limit; -1: none. */
+KELPIE_API void kelpie_conn_set_timeout(kelpie_conn *conn, int idle_timeout_ms);
+
+KELPIE_API uint64_t kelpie_conn_id(const kelpie_conn *conn); /* never reused, from 1 */
+KELPIE_API uint32_t
+kelpie_conn_number(const kelpie_conn *conn); /* smallest free, from 0 */
+/* "127.0.0.1:5312", "unix". Borrows until the next kelpie_conn_peer of this server. */
+KELPIE_API const char *kelpie_conn_peer(const kelpie_conn *conn);
+KELPIE_API const char *
+kelpie_conn_listener(const kelpie_conn *conn); /* its name, or "" */
+KELPIE_API kelpie *kelpie_conn_server(const kelpie_conn *conn);
+KELPIE_API int kelpie_conn_is_open(const kelpie_conn *conn);
+KELPIE_API size_t kelpie_conn_queued(const kelpie_conn *conn); /* bytes in the outbox */
+
+/* A pointer for the host; NULL at first. kelpie does nothing with it. */
+KELPIE_API void kelpie_conn_set_user(kelpie_conn *conn, void *user);
+KELPIE_API void *kelpie_conn_user(const kelpie_conn *conn);
+
+/* Find an open connection. Returns NULL when there is none.
+ * Borrows   until the end of the step. */
+KELPIE_API kelpie_conn *kelpie_find(const kelpie *k, uint64_t id);
+KELPIE_API kelpie_conn *kelpie_client(const kelpie *k, uint32_t number);
+
+/* Sends to every open connection but except (may be NULL).
+ * Returns   how many took it; -ENOMEM. */
+KELPIE_API int kelpie_broadcast(kelpie *k, const void *message, size_t len,
+                                const kelpie_conn *except);
+
+/* ------------------------------------------------------------------------------------
+ * Rooms
+ * ------------------------------------------------------------------------------------ */
+
+/* Finds or makes the room of that name.
+ * Returns   0, -ENOMEM.
+ * Gives     *out, to be released with kelpie_room_close; its members stay in it, and a room
+ *           lives as long as it has members. */
+KELPIE_API int kelpie_room_open(kelpie *k, kelpie_room **out, const char *name);
+KELPIE_API void kelpie_room_close(kelpie_room *room);
+
+/* Returns   1 joined or left, 0 nothing to do; KELPIE_ECLOSED, -ENOMEM. */
+KELPIE_API int kelpie_room_join(kelpie_room *room, kelpie_conn *conn);
+KELPIE_API int kelpie_room_leave(kelpie_room *room, kelpie_conn *conn);
+
+/* Sends to every open member but except (may be NULL).
+ * Returns   how many took it; -ENOMEM. */
+KELPIE_API int kelpie_room_send(kelpie_room *room, const void *message, size_t len,
+                                const kelpie_conn *except);
+KELPIE_API size_t kelpie_room_count(const kelpie_room *room); /* open members */
+
+/* ------------------------------------------------------------------------------------
+ * Timers
+ * ------------------------------------------------------------------------------------ */
+
+/* Calls fn(arg) once after delay_ms, or every delay_ms.
+ * Returns   0, -ENOMEM.
+ * Gives     *out (may be NULL): valid until it has fired once (after) or is cancelled. */
+KELPIE_API int kelpie_after(kelpie *k, kelpie_timer **out, int delay_ms,
+                            void (*fn)(void *arg), void *arg);
+KELPIE_API int kelpie_every(kelpie *k, kelpie_timer **out, int delay_ms,
+                            void (*fn)(void *arg), void *arg);
+KELPIE_API void kelpie_timer_cancel(kelpie_timer *timer);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
