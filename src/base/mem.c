@@ -1,0 +1,130 @@
+/*
+ * mem.c - the one door to memory
+ *
+ * A server gets an allocator from its host, in the shape of lua_Alloc: one function that
+ * allocates, resizes and frees, and that is told the old size of a block. So nobody has to
+ * store sizes beside blocks: whoever owns a block knows how large it is, and says so when
+ * it gives the block back.
+ *
+ * This file adds three things to that function: the count of bytes in use, checked size
+ * arithmetic, and growing arrays. It never gives up: no memory is an answer, not an end.
+ * All callers handle it, and tests make each of them prove it.
+ *
+ *     caller -> kp_mem_... -> kelpie_alloc_fn of the host (or realloc and free)
+ *
+ * It has no pools and no caches: the host's allocator is the better place for those.
+ */
+#include "mem.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* An array starts with room for so many elements. */
+#define FIRST_CAPACITY 8
+
+static void *
+system_alloc(void *arg, void *ptr, size_t old_size, size_t new_size)
+{
+    (void)arg;
+    (void)old_size;
+    if (new_size > 0)
+        return realloc(ptr, new_size);
+    free(ptr);
+    return NULL;
+}
+
+void
+kp_mem_init(struct kp_mem *mem, kelpie_alloc_fn *alloc, void *arg)
+{
+    *mem = (struct kp_mem){.alloc = alloc != NULL ? alloc : system_alloc, .arg = arg};
+}
+
+void *
+kp_mem_alloc(struct kp_mem *mem, size_t size)
+{
+    return kp_mem_realloc(mem, NULL, 0, size);
+}
+
+void *
+kp_mem_zalloc(struct kp_mem *mem, size_t size)
+{
+    void *block = kp_mem_alloc(mem, size);
+
+    if (block != NULL)
+        memset(block, 0, size);
+    return block;
+}
+
+void *
+kp_mem_realloc(struct kp_mem *mem, void *ptr, size_t old_size, size_t new_size)
+{
+    assert(new_size > 0 && (ptr != NULL || old_size == 0));
+    void *block = mem->alloc(mem->arg, ptr, old_size, new_size);
+
+    if (block != NULL)
+        mem->used = mem->used - old_size + new_size;
+    return block;
+}
+
+void
+kp_mem_free(struct kp_mem *mem, void *ptr, size_t size)
+{
+    if (ptr == NULL)
+        return;
+    assert(mem->used >= size);
+    mem->used -= size;
+    (void)mem->alloc(mem->arg, ptr, size, 0); /* NULL: it was freed */
+}
+
+char *
+kp_mem_dup(struct kp_mem *mem, const void *bytes, size_t len)
+{
+    if (len == SIZE_MAX)
+        return NULL;
+    char *copy = kp_mem_alloc(mem, len + 1);
+
+    if (copy == NULL)
+        return NULL;
+    if (len > 0) /* bytes may be NULL then, which memcpy does not allow */
+        memcpy(copy, bytes, len);
+    copy[len] = '\0';
+    return copy;
+}
+
+/* The next capacity that holds want elements, or 0 when its size is no size_t. */
+static size_t
+grown_capacity(size_t capacity, size_t want, size_t element_size)
+{
+    size_t max = SIZE_MAX / element_size;
+    size_t grown = capacity > 0 ? capacity : FIRST_CAPACITY;
+
+    while (grown < want) {
+        if (grown > max / 2)
+            return 0;
+        grown *= 2;
+    }
+    return grown <= max ? grown : 0;
+}
+
+int
+kp_mem_grow(struct kp_mem *mem, void *array, size_t *capacity, size_t want,
+            size_t element_size)
+{
+    if (want <= *capacity)
+        return 0;
+    size_t grown = grown_capacity(*capacity, want, element_size);
+    if (grown == 0)
+        return -ENOMEM;
+
+    /* array points to a pointer of any type; memcpy reads and writes it as what it is. */
+    void *block;
+    memcpy(&block, array, sizeof(block));
+    block = kp_mem_realloc(mem, block, *capacity * element_size, grown * element_size);
+    if (block == NULL)
+        return -ENOMEM;
+    memcpy(array, &block, sizeof(block));
+    *capacity = grown;
+    return 0;
+}
