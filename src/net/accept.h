@@ -1,0 +1,18 @@
+/*
+ * accept.h - takes new connections from a listening socket; for listener.c and net.c
+ */
+#ifndef KP_ACCEPT_H
+#define KP_ACCEPT_H
+
+#include "listener.h"
+
+#define KP_ACCEPT_RETRY_NS (100 * KP_NS_PER_MS) /* pause when no descriptor is free */
+
+/* Prepares the retry timer of the net. */
+void kp_accept_init(struct kp_net *net);
+
+/* The listener has connections waiting: takes at most KP_LISTENER_ACCEPTS of them.
+ * Calls     hooks.configure. */
+void kp_accept(struct kp_listener *listener);
+
+#endif

@@ -1,0 +1,35 @@
+/*
+ * cast.h - one message to many connections
+ *
+ * What is sent is stored once for each way to write it, and shared by all outboxes. For any
+ * walk over connections: rooms and kp_conns_broadcast use it.
+ */
+#ifndef KP_CAST_H
+#define KP_CAST_H
+
+#include "conn.h"
+
+#define KP_CAST_COPIES 4 /* framings that are remembered; one server seldom mixes more */
+
+/* Start with a zeroed cast whose first group is set; kp_cast_end releases it. */
+struct kp_cast {
+    struct kp_net *net;
+    const struct iovec *parts; /* borrowed until kp_cast_end */
+    int n_parts;
+    bool wrap; /* a message, which every connection gets in its own framing */
+
+    int taken; /* connections that took it, so far */
+    struct kp_cast_copy {
+        struct kp_framing framing;
+        struct kp_chunk *chunk; /* NULL: it cannot be written in this framing */
+    } copies[KP_CAST_COPIES];
+    int n_copies;
+};
+
+/* Queues it for one connection; skips one that is not OPEN, and counts as skipped one that
+ * has no room for it or whose framing cannot carry it.
+ * Returns   0, also when this connection was skipped; -ENOMEM. */
+int kp_cast_to(struct kp_cast *cast, struct kelpie_conn *conn) KP_MUST_CHECK;
+void kp_cast_end(struct kp_cast *cast);
+
+#endif

@@ -1,0 +1,155 @@
+/*
+ * conn.h - one connection
+ *
+ *     state     meaning                                            next
+ *     OPEN      reads, delivers messages, takes output             DRAINING, CLOSED
+ *     DRAINING  takes no more output; what is queued is written,   CLOSED
+ *               then SHUT_WR, then input is discarded until the peer ends (lingering)
+ *     CLOSED    on_disconnect, then freed at the end of the step
+ *
+ * Only conn_set_state in conn.c assigns the state, and there is always a reason.
+ */
+#ifndef KP_CONN_H
+#define KP_CONN_H
+
+#include <sys/uio.h>
+
+#include "address.h"
+#include "base/buf.h"
+#include "kelpie.h"
+#include "net.h"
+#include "outbox.h"
+
+struct kp_listener;
+
+enum kp_conn_state { KP_CONN_OPEN, KP_CONN_DRAINING, KP_CONN_CLOSED };
+
+/* Why a connection is not read; it is read when no bit is set. */
+enum kp_conn_block {
+    KP_BLOCK_FRESH = 1,  /* not announced yet */
+    KP_BLOCK_PAUSED = 2, /* the script asked */
+    KP_BLOCK_OUTBOX = 4, /* the outbox is above its soft limit */
+    KP_BLOCK_INPUT = 8,  /* undelivered messages wait in the input buffer */
+    KP_BLOCK_END = 16,   /* the peer has ended */
+};
+
+#define KP_CONN_REASON_SIZE 64
+
+struct kelpie_conn {
+    struct kp_net *net;
+    uint64_t id;
+    uint32_t number;
+    union kp_peer peer;
+    struct kp_listener *listener; /* NULL for adopted ones without a name */
+    void *user;                   /* of kelpie_conn_set_user */
+    void *script;                 /* of the script layer; it frees it in on_gone */
+
+    enum kp_conn_state state;
+    unsigned blocks;      /* enum kp_conn_block */
+    unsigned holds;       /* suspended handlers; messages wait while > 0 */
+    bool aborted : 1;     /* close with a reset */
+    bool announced : 1;   /* on_connect was called: on_disconnect is owed */
+    bool told : 1;        /* on_disconnect was called */
+    bool input_ended : 1; /* on_input_end was called */
+    bool host_told : 1;   /* of the server: its C handler has seen the disconnect */
+    bool host_done : 1;   /* and kept it from the script */
+    bool lingering : 1;   /* SHUT_WR is done */
+    bool over_soft : 1;   /* outbox has passed soft_outbox; on_drain is owed */
+    bool wants : 1;       /* the next message is let through although it is held */
+    bool readable : 1;    /* an event said so, and no recv has found it empty since */
+    bool saw_eof : 1; /* an event had EOF: a short read is not the end, read until 0 */
+    bool write_blocked : 1; /* the kernel took no more; KP_WRITE or retry_at_ns goes on */
+    bool counted : 1;       /* in the count of its address */
+    char reason[KP_CONN_REASON_SIZE];
+
+    /* input */
+    struct kp_source source;
+    struct kp_framing framing;
+    struct kp_framing once; /* of the next message only, when has_once */
+    bool has_once;
+    struct kp_frame_state frame;
+    size_t max_message;
+    struct kp_buf input; /* what is not yet delivered; empty while idle */
+    size_t lingered;     /* bytes discarded while lingering */
+    int error; /* 0, or the errno that ends it once its messages are delivered */
+
+    /* output */
+    struct kp_outbox outbox;
+
+    /* clocks: 0 means that it does not run */
+    uint64_t idle_timeout_ns; /* 0: none */
+    uint64_t last_active_ns;
+    uint64_t frame_since_ns; /* first byte of the unfinished message */
+    uint64_t over_soft_since_ns;
+    uint64_t closing_since_ns; /* last progress while DRAINING */
+    uint64_t retry_at_ns;      /* ENOBUFS: when to write again */
+    struct kp_timer timer;     /* one for all of them: the earliest */
+
+    /* places in the net's tables and lists */
+    struct kp_map_node by_id;
+    struct kp_node work; /* in fresh, ready, closed or gone; in none while it waits */
+    struct kp_node dirty;
+    struct kp_node rooms; /* memberships, struct kp_member.of_conn */
+};
+
+/* Returns "open", "draining", "closed". */
+const char *kp_conn_state_str(enum kp_conn_state state);
+
+/* Makes a connection of a connected, nonblocking socket; announced by kp_conns_announce.
+ * Calls     hooks.configure.
+ * Returns   0; -ENOMEM; -ENOSPC when max_clients is reached; -EUSERS when max_per_ip is.
+ * Takes     fd, unless it fails. */
+int kp_conn_open(struct kp_net *net, struct kelpie_conn **out, int fd,
+                 const union kp_peer *peer, struct kp_listener *listener) KP_MUST_CHECK;
+
+/* Queues one message, joined from parts and wrapped in the framing, or bytes as they are.
+ * When the hard limit is in the way, what is queued is written first.
+ * Returns   0; KELPIE_ECLOSED unless OPEN; KELPIE_EFULL, -ENOMEM: nothing was queued;
+ *           KELPIE_EPROTO. */
+int kp_conn_send(struct kelpie_conn *conn, const struct iovec *parts, int n_parts);
+int kp_conn_write(struct kelpie_conn *conn, const struct iovec *parts, int n_parts);
+
+/* Queues a reference to a chunk that is already wrapped; its creator keeps its own.
+ * Returns   as kp_conn_write. */
+int kp_conn_write_chunk(struct kelpie_conn *conn, struct kp_chunk *chunk);
+
+/* Asks for the end: OPEN becomes DRAINING. The first reason stays. reason is copied. */
+void kp_conn_close(struct kelpie_conn *conn, const char *reason);
+
+/* Ends it now: CLOSED, what is queued is dropped and counted; with a reset if asked. */
+void kp_conn_drop(struct kelpie_conn *conn, const char *reason, bool with_reset);
+
+/* Stop and go on reading (KP_BLOCK_PAUSED). */
+void kp_conn_pause(struct kelpie_conn *conn);
+void kp_conn_resume(struct kelpie_conn *conn);
+
+/* A handler is suspended: no message is delivered until it is released as often. The
+ * release makes the connection ready, or asks on_disconnect again. */
+void kp_conn_hold(struct kelpie_conn *conn);
+void kp_conn_release(struct kelpie_conn *conn);
+
+/* Lets exactly one message through although the connection is held (receive). The hook
+ * gets it from the next kp_conns_deliver, in this step if it is there already; at the end
+ * of input on_input_end is called. once may be NULL: the connection's framing. */
+void kp_conn_want_message(struct kelpie_conn *conn, const struct kp_framing *once);
+/* The wish is withdrawn (a time-out). */
+void kp_conn_unwant_message(struct kelpie_conn *conn);
+
+/* Switches the framing at the next byte not yet delivered. */
+void kp_conn_set_framing(struct kelpie_conn *conn, const struct kp_framing *framing);
+
+/* Sets the idle limit; 0: none. */
+void kp_conn_set_idle_timeout(struct kelpie_conn *conn, uint64_t timeout_ns);
+
+/* For conns.c, after the batch: closes the descriptor (harmless a second time); frees a
+ * connection that was told, after hooks.on_gone. */
+void kp_conn_close_fd(struct kelpie_conn *conn);
+void kp_conn_free(struct kelpie_conn *conn);
+
+static inline bool
+kp_conn_is_open(const struct kelpie_conn *conn)
+{
+    return conn->state == KP_CONN_OPEN;
+}
+
+#endif

@@ -1,0 +1,341 @@
+/*
+ * conn_write.c - bytes go into the outbox, and once a step from there to the socket
+ *
+ * Sending only queues; one write per dirty connection and step follows in the flush phase.
+ * KP_WRITE is watched only while the kernel has not taken everything:
+ *
+ *     all written      nothing is watched
+ *     a part           KP_WRITE is watched from now on, which re-evaluates it at once; if it
+ *                      is watched already, the connection stays dirty for the next step,
+ *                      because the edge comes only after an EAGAIN
+ *     EAGAIN           write_blocked: not tried again before KP_WRITE is told
+ *     ENOBUFS, ENOMEM  write_blocked: no event tells, so a clock does
+ *     other errors     the peer is gone; what it has sent before is still read if nothing
+ *                      keeps us from reading now, then the connection ends
+ *
+ * Limits of one outbox: above soft_outbox its input waits (back-pressure, until half of it
+ * is written) and the slow-reader clock runs; max_outbox is never passed. Above
+ * max_outbox_total everything that the kernel takes is written, then the largest outbox
+ * goes. A broadcast is counted in each outbox although it is stored once, hence the write
+ * first: many fast readers are not slow ones.
+ */
+#include "conn_write.h"
+
+#include <errno.h>
+
+#include "conn_clock.h"
+#include "conn_read.h"
+#include "wrap.h"
+
+void
+kp_conn_touch(struct kelpie_conn *conn)
+{
+    if (conn->state != KP_CONN_CLOSED && !kp_node_is_linked(&conn->dirty))
+        kp_list_append(&conn->net->dirty, &conn->dirty);
+}
+
+void
+kp_conn_note_writable(struct kelpie_conn *conn)
+{
+    conn->write_blocked = false;
+    if (conn->outbox.len > 0)
+        kp_conn_touch(conn);
+}
+
+void
+kp_conn_drop_output(struct kelpie_conn *conn)
+{
+    conn->net->counters.dropped_bytes += conn->outbox.len;
+    conn->net->outbox_total -= conn->outbox.len;
+    kp_outbox_clear(&conn->outbox, &conn->net->env->mem);
+}
+
+/* ---- the soft limit ---------------------------------------------------------------- */
+
+static void
+note_growth(struct kelpie_conn *conn)
+{
+    if (conn->outbox.len <= conn->net->limits.soft_outbox)
+        return;
+    conn->over_soft = true;
+    conn->blocks |= KP_BLOCK_OUTBOX;
+    conn->frame_since_ns = 0;
+    if (conn->over_soft_since_ns == 0) {
+        conn->over_soft_since_ns = conn->net->loop->now_ns;
+        kp_conn_clock_arm_or_drop(conn);
+    }
+}
+
+static void
+note_shrinking(struct kelpie_conn *conn)
+{
+    if (conn->outbox.len <= conn->net->limits.soft_outbox)
+        conn->over_soft_since_ns = 0;
+    if ((conn->blocks & KP_BLOCK_OUTBOX) != 0 &&
+        conn->outbox.len <= conn->net->limits.soft_outbox / 2) {
+        conn->blocks &= ~(unsigned)KP_BLOCK_OUTBOX;
+        kp_conn_wake(conn);
+    }
+}
+
+/* ---- to the socket ----------------------------------------------------------------- */
+
+static void
+watch_writable(struct kelpie_conn *conn)
+{
+    if (kp_loop_watch(conn->net->loop, &conn->source, KP_WRITE, KP_EDGE, 0) < 0)
+        kp_conn_drop(conn, "out of memory", false);
+}
+
+static void
+retry_later(struct kelpie_conn *conn)
+{
+    conn->write_blocked = true;
+    conn->retry_at_ns = conn->net->loop->now_ns + KP_WRITE_RETRY_NS;
+    kp_conn_clock_arm_or_drop(conn);
+}
+
+/* Nothing can be written any more. What the peer has sent before it went may still be
+ * there: who sends its commands and closes is no less a client. Where nothing keeps us
+ * from reading, that is done before the end. */
+static void
+fail_output(struct kelpie_conn *conn, int error)
+{
+    bool is_read = conn->state == KP_CONN_OPEN && conn->blocks == 0 && conn->holds == 0;
+
+    if (!is_read) {
+        kp_conn_drop(conn, kp_conn_error_reason(error), false);
+        return;
+    }
+    kp_conn_drop_output(conn);
+    conn->error = error;
+    conn->saw_eof = true;
+    conn->readable = true;
+    kp_conn_wake(conn);
+}
+
+static void
+note_written(struct kelpie_conn *conn, size_t n)
+{
+    struct kp_net *net = conn->net;
+
+    net->outbox_total -= n;
+    net->counters.bytes_out += n;
+    conn->last_active_ns = net->loop->now_ns;
+    if (conn->state == KP_CONN_DRAINING)
+        conn->closing_since_ns = net->loop->now_ns;
+    note_shrinking(conn);
+    if (conn->outbox.len == 0)
+        /* Turning a watch off cannot fail. */
+        (void)kp_loop_watch(net->loop, &conn->source, KP_WRITE, KP_OFF, 0);
+    else if (conn->source.mode[KP_WRITE] == KP_OFF)
+        watch_writable(conn);
+    else
+        kp_conn_touch(conn);
+}
+
+void
+kp_conn_flush(struct kelpie_conn *conn)
+{
+    struct kp_env *env = conn->net->env;
+
+    if (conn->outbox.len == 0 || conn->write_blocked)
+        return;
+    ssize_t n = kp_outbox_flush(&conn->outbox, &env->mem, &env->sys, conn->source.fd);
+    if (n > 0) {
+        note_written(conn, (size_t)n);
+    } else if (n == 0 || n == -EAGAIN || n == -EWOULDBLOCK) {
+        conn->write_blocked = true;
+        watch_writable(conn);
+    } else if (n == -ENOBUFS || n == -ENOMEM) {
+        retry_later(conn);
+    } else {
+        fail_output(conn, (int)-n);
+    }
+}
+
+/* An error has closed the way out already, while what came in is still delivered. */
+static bool
+can_send(const struct kelpie_conn *conn)
+{
+    return conn->state == KP_CONN_OPEN && conn->error == 0;
+}
+
+/* Everything is written: the peer is told so, and gets time to end as well. */
+static void
+start_lingering(struct kelpie_conn *conn)
+{
+    struct kp_net *net = conn->net;
+
+    conn->lingering = true;
+    conn->closing_since_ns = net->loop->now_ns;
+    if (kp_sys_shutdown(&net->env->sys, conn->source.fd, SHUT_WR) < 0 ||
+        kp_loop_watch(net->loop, &conn->source, KP_READ, KP_EDGE, 0) < 0 ||
+        kp_conn_clock_arm(conn) < 0)
+        kp_conn_drop(conn, conn->reason, false);
+    else
+        kp_conn_wake(conn);
+}
+
+static void
+go_on_draining(struct kelpie_conn *conn)
+{
+    kp_buf_clear(&conn->input, &conn->net->env->mem);
+    if (conn->outbox.len > 0 || conn->lingering)
+        return;
+    if ((conn->blocks & KP_BLOCK_END) != 0)
+        kp_conn_drop(conn, conn->reason, false);
+    else
+        start_lingering(conn);
+}
+
+void
+kp_conn_flush_turn(struct kelpie_conn *conn)
+{
+    const struct kp_net_hooks *hooks = &conn->net->hooks;
+
+    kp_conn_flush(conn);
+    if (conn->state == KP_CONN_DRAINING) {
+        go_on_draining(conn);
+    } else if (conn->over_soft && conn->outbox.len == 0 && can_send(conn)) {
+        conn->over_soft = false;
+        hooks->on_drain(hooks->arg, conn);
+    }
+}
+
+/* ---- the hard limits --------------------------------------------------------------- */
+
+/* Rare, hence linear. Returns NULL when every outbox is empty. */
+static struct kelpie_conn *
+find_largest(const struct kp_net *net)
+{
+    struct kelpie_conn *largest = NULL;
+
+    for (size_t i = 0; i < net->by_number_capacity; i++) {
+        struct kelpie_conn *conn = net->by_number[i];
+        if (conn != NULL && conn->outbox.len > 0 &&
+            (largest == NULL || conn->outbox.len > largest->outbox.len))
+            largest = conn;
+    }
+    return largest;
+}
+
+static void
+flush_everybody(struct kp_net *net)
+{
+    for (size_t i = 0; i < net->by_number_capacity; i++) {
+        struct kelpie_conn *conn = net->by_number[i];
+        if (conn == NULL || conn->outbox.len == 0 || conn->write_blocked)
+            continue;
+        /* What follows an empty outbox, on_drain or SHUT_WR, is done in its turn. */
+        kp_conn_touch(conn);
+        kp_conn_flush(conn);
+    }
+}
+
+/* Makes len bytes fit under max_outbox_total. */
+static int
+make_room_in_net(struct kelpie_conn *conn, size_t len)
+{
+    struct kp_net *net = conn->net;
+    size_t limit = net->limits.max_outbox_total;
+
+    if (len > limit)
+        return KELPIE_EFULL;
+    if (net->outbox_total > limit - len)
+        flush_everybody(net);
+    while (net->outbox_total > limit - len) {
+        struct kelpie_conn *largest = find_largest(net);
+        if (largest == NULL)
+            return KELPIE_EFULL;
+        net->counters.slow_readers++;
+        kp_conn_drop(largest, "slow reader", true);
+    }
+    return kp_conn_is_open(conn) ? 0 : KELPIE_ECLOSED;
+}
+
+/* Makes len bytes fit under all limits. Returns 0; KELPIE_ECLOSED, KELPIE_EFULL. */
+static int
+make_room(struct kelpie_conn *conn, size_t len)
+{
+    size_t limit = conn->net->limits.max_outbox;
+
+    if (!can_send(conn))
+        return KELPIE_ECLOSED;
+    if (len > limit)
+        return KELPIE_EFULL;
+    if (conn->outbox.len > limit - len)
+        kp_conn_flush(conn);
+    if (!can_send(conn))
+        return KELPIE_ECLOSED;
+    if (conn->outbox.len > limit - len)
+        return KELPIE_EFULL;
+    return make_room_in_net(conn, len);
+}
+
+/* ---- into the outbox --------------------------------------------------------------- */
+
+static int
+note_queued(struct kelpie_conn *conn, size_t len)
+{
+    conn->net->outbox_total += len;
+    kp_conn_touch(conn);
+    note_growth(conn);
+    return kp_conn_is_open(conn) ? 0 : KELPIE_ECLOSED;
+}
+
+static int
+queue_wrapped(struct kelpie_conn *conn, const struct kp_wrap *wrap)
+{
+    int rc = make_room(conn, wrap->len);
+
+    if (rc < 0 || wrap->len == 0)
+        return rc;
+    rc =
+        kp_outbox_append(&conn->outbox, &conn->net->env->mem, wrap->parts, wrap->n_parts);
+    return rc < 0 ? rc : note_queued(conn, wrap->len);
+}
+
+static int
+queue_parts(struct kelpie_conn *conn, const struct kp_framing *framing,
+            const struct iovec *parts, int n_parts)
+{
+    struct kp_mem *mem = &conn->net->env->mem;
+    struct kp_wrap wrap;
+
+    if (!kp_conn_is_open(conn))
+        return KELPIE_ECLOSED;
+    int rc = kp_wrap_init(&wrap, mem, framing, parts, n_parts);
+    if (rc < 0)
+        return rc;
+    rc = queue_wrapped(conn, &wrap);
+    kp_wrap_clear(&wrap, mem);
+    return rc;
+}
+
+int
+kp_conn_send(struct kelpie_conn *conn, const struct iovec *parts, int n_parts)
+{
+    int rc = queue_parts(conn, &conn->framing, parts, n_parts);
+
+    if (rc == 0)
+        conn->net->counters.messages_out++;
+    return rc;
+}
+
+int
+kp_conn_write(struct kelpie_conn *conn, const struct iovec *parts, int n_parts)
+{
+    return queue_parts(conn, NULL, parts, n_parts);
+}
+
+int
+kp_conn_write_chunk(struct kelpie_conn *conn, struct kp_chunk *chunk)
+{
+    int rc = make_room(conn, chunk->len);
+
+    if (rc < 0 || chunk->len == 0)
+        return rc;
+    rc = kp_outbox_append_chunk(&conn->outbox, &conn->net->env->mem, chunk);
+    return rc < 0 ? rc : note_queued(conn, chunk->len);
+}

@@ -1,0 +1,273 @@
+/*
+ * conns.c - all connections of a server: the table, and what a step owes them
+ *
+ * The table finds a connection by id (never reused; a map) and by number (the smallest free
+ * one; an array). Four lists say who needs something, so that a step costs nothing for
+ * those who do not:
+ *
+ *     fresh    opened, on_connect not called yet
+ *     ready    has input to deliver or to read
+ *     dirty    has output to write
+ *     closed   on_disconnect is to be asked;  gone: its descriptor is to be closed
+ *
+ * A connection is in at most one of fresh, ready, closed and gone (node `work`), and may be
+ * dirty besides. A phase first takes the whole list: what handlers add meanwhile comes with
+ * the next step, so a phase ends, and it stays safe to close any connection from any hook,
+ * because that only moves its node.
+ */
+#include "conns.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "cast.h"
+#include "conn_read.h"
+#include "conn_write.h"
+#include "listener.h"
+#include "room.h"
+
+/* ---- the table --------------------------------------------------------------------- */
+
+static int
+ensure_number(struct kp_net *net, uint32_t number)
+{
+    size_t old = net->by_number_capacity;
+
+    if (number < old)
+        return 0;
+    int rc = kp_mem_grow(&net->env->mem, &net->by_number, &net->by_number_capacity,
+                         (size_t)number + 1, sizeof(*net->by_number));
+    if (rc < 0)
+        return rc;
+    for (size_t i = old; i < net->by_number_capacity; i++)
+        net->by_number[i] = NULL;
+    return 0;
+}
+
+int
+kp_conns_enter(struct kelpie_conn *conn)
+{
+    struct kp_net *net = conn->net;
+
+    int rc = kp_numbers_take(&net->numbers, &conn->number);
+    if (rc < 0)
+        return rc;
+    rc = ensure_number(net, conn->number);
+    if (rc < 0)
+        goto fail_give_number;
+    /* Ids count up: nobody chooses them, and as they are they spread perfectly. */
+    rc = kp_map_add(&net->by_id, &conn->by_id, net->last_id + 1);
+    if (rc < 0)
+        goto fail_give_number;
+    conn->id = ++net->last_id;
+    net->by_number[conn->number] = conn;
+    return 0;
+
+fail_give_number:
+    kp_numbers_give(&net->numbers, conn->number);
+    return rc;
+}
+
+void
+kp_conns_leave(struct kelpie_conn *conn)
+{
+    struct kp_net *net = conn->net;
+
+    kp_map_remove(&net->by_id, &conn->by_id);
+    net->by_number[conn->number] = NULL;
+    kp_numbers_give(&net->numbers, conn->number);
+}
+
+struct kelpie_conn *
+kp_conns_find(const struct kp_net *net, uint64_t id)
+{
+    struct kp_map_node *node = kp_map_first(&net->by_id, id);
+
+    for (; node != NULL; node = kp_map_next(node)) {
+        struct kelpie_conn *conn = kp_container_of(node, struct kelpie_conn, by_id);
+        if (conn->id == id)
+            return conn->state != KP_CONN_CLOSED ? conn : NULL;
+    }
+    return NULL;
+}
+
+struct kelpie_conn *
+kp_conns_client(const struct kp_net *net, uint32_t number)
+{
+    struct kelpie_conn *conn =
+        number < net->by_number_capacity ? net->by_number[number] : NULL;
+
+    return conn != NULL && conn->announced && conn->state != KP_CONN_CLOSED ? conn : NULL;
+}
+
+struct kelpie_conn *
+kp_conns_next(const struct kp_net *net, size_t *cursor)
+{
+    while (*cursor < net->by_number_capacity) {
+        struct kelpie_conn *conn = net->by_number[(*cursor)++];
+        if (conn != NULL && conn->announced && kp_conn_is_open(conn))
+            return conn;
+    }
+    return NULL;
+}
+
+size_t
+kp_conns_count(const struct kp_net *net)
+{
+    return net->by_id.count;
+}
+
+/* ---- the phases of a step ---------------------------------------------------------- */
+
+static void
+take_list(struct kp_node *local, struct kp_node *list)
+{
+    kp_list_init(local);
+    kp_list_splice(local, list);
+}
+
+static struct kelpie_conn *
+pop_work(struct kp_node *list)
+{
+    struct kp_node *node = kp_list_pop(list);
+
+    return node == NULL ? NULL : kp_container_of(node, struct kelpie_conn, work);
+}
+
+static void
+announce(struct kelpie_conn *conn)
+{
+    struct kp_net *net = conn->net;
+
+    /* Closed before anybody knew it: it drains, and nobody hears of it. */
+    if (!kp_conn_is_open(conn))
+        return;
+    conn->announced = true;
+    conn->blocks &= ~(unsigned)KP_BLOCK_FRESH;
+    net->hooks.on_connect(net->hooks.arg, conn);
+    if (conn->state == KP_CONN_CLOSED)
+        return;
+    if (kp_loop_watch(net->loop, &conn->source, KP_READ, KP_EDGE, 0) < 0)
+        kp_conn_drop(conn, "out of memory", false);
+}
+
+void
+kp_conns_announce(struct kp_net *net)
+{
+    struct kp_node fresh;
+    struct kelpie_conn *conn;
+
+    take_list(&fresh, &net->fresh);
+    while ((conn = pop_work(&fresh)) != NULL)
+        announce(conn);
+}
+
+void
+kp_conns_deliver(struct kp_net *net)
+{
+    struct kp_node ready;
+    struct kelpie_conn *conn;
+
+    take_list(&ready, &net->ready);
+    while ((conn = pop_work(&ready)) != NULL)
+        kp_conn_serve(conn);
+}
+
+/* Asks on_disconnect, unless it is not owed. A handler that ends inside the hook releases
+ * the connection, which may put it on the closed list again. */
+static void
+notify(struct kelpie_conn *conn)
+{
+    struct kp_net *net = conn->net;
+
+    if (conn->announced)
+        conn->told = net->hooks.on_disconnect(net->hooks.arg, conn, conn->reason);
+    else
+        conn->told = true;
+    if (conn->told) {
+        kp_room_leave_all(conn);
+        kp_list_remove(&conn->work);
+    }
+    if (!kp_node_is_linked(&conn->work))
+        kp_list_append(&net->gone, &conn->work);
+}
+
+void
+kp_conns_notify(struct kp_net *net)
+{
+    struct kp_node closed;
+    struct kelpie_conn *conn;
+
+    take_list(&closed, &net->closed);
+    while ((conn = pop_work(&closed)) != NULL)
+        notify(conn);
+}
+
+void
+kp_conns_flush(struct kp_net *net)
+{
+    struct kp_node dirty, *node;
+
+    take_list(&dirty, &net->dirty);
+    while ((node = kp_list_pop(&dirty)) != NULL)
+        kp_conn_flush_turn(kp_container_of(node, struct kelpie_conn, dirty));
+}
+
+void
+kp_conns_reap(struct kp_net *net)
+{
+    struct kp_node gone;
+    struct kelpie_conn *conn;
+
+    take_list(&gone, &net->gone);
+    bool any = !kp_list_is_empty(&gone);
+    while ((conn = pop_work(&gone)) != NULL) {
+        kp_conn_close_fd(conn);
+        if (conn->told)
+            kp_conn_free(conn);
+    }
+    if (any || kp_listeners_need_resume(net))
+        kp_listeners_resume(net);
+}
+
+bool
+kp_conns_have_work(const struct kp_net *net)
+{
+    return !kp_list_is_empty(&net->fresh) || !kp_list_is_empty(&net->ready) ||
+           !kp_list_is_empty(&net->dirty) || !kp_list_is_empty(&net->closed) ||
+           !kp_list_is_empty(&net->gone) || kp_listeners_need_resume(net);
+}
+
+/* ---- all of them ------------------------------------------------------------------- */
+
+void
+kp_conns_close_all(struct kp_net *net, const char *reason)
+{
+    for (size_t i = 0; i < net->by_number_capacity; i++)
+        if (net->by_number[i] != NULL)
+            kp_conn_close(net->by_number[i], reason);
+}
+
+void
+kp_conns_drop_all(struct kp_net *net, const char *reason)
+{
+    for (size_t i = 0; i < net->by_number_capacity; i++)
+        if (net->by_number[i] != NULL)
+            kp_conn_drop(net->by_number[i], reason, false);
+}
+
+int
+kp_conns_broadcast(struct kp_net *net, const struct iovec *parts, int n_parts, bool wrap,
+                   const struct kelpie_conn *except)
+{
+    struct kp_cast cast = {.net = net, .parts = parts, .n_parts = n_parts, .wrap = wrap};
+    struct kelpie_conn *conn;
+    size_t cursor = 0;
+    int rc = 0;
+
+    while (rc == 0 && (conn = kp_conns_next(net, &cursor)) != NULL)
+        if (conn != except)
+            rc = kp_cast_to(&cast, conn);
+    kp_cast_end(&cast);
+    return cast.taken > 0 ? cast.taken : rc;
+}

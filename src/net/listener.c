@@ -1,0 +1,402 @@
+/*
+ * listener.c - an address that accepts connections
+ *
+ * Opening is socket, options, bind, listen; each failure becomes a sentence that names the
+ * address and the cause. Taking the connections is accept.c.
+ *
+ * A unix socket leaves its file behind when a server dies. On EADDRINUSE the file is
+ * probed: a socket that refuses the connection belongs to nobody and is replaced; one that
+ * answers belongs to a running server; anything that is not a socket is not ours to
+ * delete. At close the file is unlinked only if it is still the one that we made.
+ *
+ * A closed listener keeps its struct until the net is cleared, because connections know
+ * where they came from (conn.listener).
+ */
+#include "listener.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "accept.h"
+
+/* What the kernel lets wait; it cuts the number to its own maximum. */
+#define BACKLOG SOMAXCONN
+
+/* ---- sentences --------------------------------------------------------------------- */
+
+/* Writes "listen ADDRESS: cause"; the cause in lower case, as the second half of it. */
+static int
+explain(char *why, size_t why_size, const char *text, int error, const char *cause)
+{
+    char words[128];
+
+    snprintf(words, sizeof(words), "%s", cause != NULL ? cause : strerror(-error));
+    if (words[0] >= 'A' && words[0] <= 'Z' && words[1] >= 'a' && words[1] <= 'z')
+        words[0] = (char)(words[0] - 'A' + 'a');
+    snprintf(why, why_size, "listen %s: %s", text, words);
+    return error;
+}
+
+/* ---- stale unix sockets ------------------------------------------------------------ */
+
+/* Returns 0 when nobody answers there, or -EADDRINUSE, or why the probe failed. */
+static int
+probe_unix(struct kp_sys *sys, const struct kp_address *address)
+{
+    int fd = kp_sys_socket(sys, AF_UNIX, SOCK_STREAM, 0);
+
+    if (fd < 0)
+        return fd;
+    int rc = kp_sys_connect(sys, fd, &address->addr.any, address->len);
+    (void)kp_sys_close(sys, fd);
+    return rc == -ECONNREFUSED || rc == -ENOENT ? 0 : -EADDRINUSE;
+}
+
+/* Takes a socket file out of the way that no server listens on any more. */
+static int
+unlink_stale(struct kp_sys *sys, const struct kp_address *address, const char **cause)
+{
+    const char *path = address->addr.un.sun_path;
+    struct stat st;
+
+    int rc = kp_sys_stat(sys, path, &st);
+    if (rc == -ENOENT)
+        return 0;
+    if (rc < 0)
+        return rc;
+    if (!S_ISSOCK(st.st_mode)) {
+        *cause = "the file exists and is not a socket";
+        return -EADDRINUSE;
+    }
+    rc = probe_unix(sys, address);
+    if (rc == -EADDRINUSE)
+        *cause = "address in use by a running server";
+    if (rc < 0)
+        return rc;
+    rc = kp_sys_unlink(sys, path);
+    return rc == -ENOENT ? 0 : rc;
+}
+
+static int
+bind_address(struct kp_sys *sys, int fd, const struct kp_address *address,
+             const char **cause)
+{
+    int rc = kp_sys_bind(sys, fd, &address->addr.any, address->len);
+
+    if (rc != -EADDRINUSE || address->addr.any.sa_family != AF_UNIX)
+        return rc;
+    rc = unlink_stale(sys, address, cause);
+    if (rc < 0)
+        return rc;
+    return kp_sys_bind(sys, fd, &address->addr.any, address->len);
+}
+
+/* ---- the socket -------------------------------------------------------------------- */
+
+static int
+set_inet_options(struct kp_sys *sys, int fd, int family)
+{
+    int rc = kp_sys_set_option(sys, fd, SOL_SOCKET, SO_REUSEADDR, 1);
+
+    /* [::] is not also 0.0.0.0: who wants both says so, and gets the same everywhere. */
+    if (rc == 0 && family == AF_INET6)
+        rc = kp_sys_set_option(sys, fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    return rc;
+}
+
+/* An extra that most kernels have switched off: without it everything works as well. */
+static void
+try_fastopen(struct kp_net *net, int fd, const char *text)
+{
+    int rc = -ENOTSUP;
+
+    if (net->limits.fastopen <= 0)
+        return;
+#ifdef TCP_FASTOPEN
+    rc = kp_sys_set_option(&net->env->sys, fd, IPPROTO_TCP, TCP_FASTOPEN,
+                           net->limits.fastopen);
+#endif
+    if (rc < 0)
+        kp_log_write(&net->env->log, KELPIE_LOG_WARN,
+                     "listen %s: TCP Fast Open is not available: %s", text,
+                     strerror(-rc));
+}
+
+/* Takes back what bind has made in the file system. */
+static void
+unlink_address(struct kp_sys *sys, const struct kp_address *address)
+{
+    /* Should it fail, the next start takes the file for the stale one that it is. */
+    if (address->addr.any.sa_family == AF_UNIX)
+        (void)kp_sys_unlink(sys, address->addr.un.sun_path);
+}
+
+/* Makes a bound, listening socket. Returns it, or a negative errno. */
+static int
+open_socket(struct kp_net *net, const struct kp_address *address, const char *text,
+            const char **cause)
+{
+    struct kp_sys *sys = &net->env->sys;
+    int family = address->addr.any.sa_family;
+
+    int fd = kp_sys_socket(sys, family, SOCK_STREAM, 0);
+    if (fd < 0)
+        return fd;
+    int rc = family == AF_UNIX ? 0 : set_inet_options(sys, fd, family);
+    if (rc == 0)
+        rc = bind_address(sys, fd, address, cause);
+    if (rc < 0)
+        goto fail_close;
+    if (family != AF_UNIX)
+        try_fastopen(net, fd, text);
+    rc = kp_sys_listen(sys, fd, BACKLOG);
+    if (rc < 0)
+        goto fail_unlink;
+    return fd;
+
+fail_unlink:
+    unlink_address(sys, address);
+fail_close:
+    (void)kp_sys_close(sys, fd);
+    return rc;
+}
+
+/* ---- the listener ------------------------------------------------------------------ */
+
+static void
+on_acceptable(void *arg, const struct kp_event *event)
+{
+    struct kp_listener *listener = arg;
+
+    if (event->watch_failed)
+        kp_log_write(&listener->net->env->log, KELPIE_LOG_ERROR,
+                     "listen %s: cannot be watched: %s", listener->text,
+                     strerror(event->error));
+    else
+        kp_accept(listener);
+}
+
+static void
+free_listener(struct kp_listener *listener)
+{
+    struct kp_mem *mem = &listener->net->env->mem;
+
+    if (listener->unix_path != NULL)
+        kp_mem_free(mem, listener->unix_path, strlen(listener->unix_path) + 1);
+    kp_mem_free(mem, listener, sizeof(*listener));
+}
+
+static struct kp_listener *
+new_listener(struct kp_net *net, const char *name)
+{
+    struct kp_listener *listener = kp_mem_zalloc(&net->env->mem, sizeof(*listener));
+
+    if (listener == NULL)
+        return NULL;
+    listener->net = net;
+    kp_list_init(&listener->node);
+    kp_source_init(&listener->source);
+    snprintf(listener->name, sizeof(listener->name), "%s", name != NULL ? name : "");
+    return listener;
+}
+
+/* Fills in what the socket knows: its true address and port. */
+static int
+describe(struct kp_listener *listener, int fd)
+{
+    struct sockaddr_storage addr;
+    socklen_t len = sizeof(addr);
+
+    memset(&addr, 0, sizeof(addr));
+    int rc =
+        kp_sys_getsockname(&listener->net->env->sys, fd, (struct sockaddr *)&addr, &len);
+    if (rc < 0)
+        return rc;
+    kp_address_format(listener->text, (struct sockaddr *)&addr, len);
+    listener->port = kp_address_port((struct sockaddr *)&addr);
+    listener->is_inet = addr.ss_family == AF_INET || addr.ss_family == AF_INET6;
+    return 0;
+}
+
+/* Remembers the file of a unix socket that we made. */
+static int
+remember_file(struct kp_listener *listener, const struct kp_address *address)
+{
+    struct kp_env *env = listener->net->env;
+    const char *path = address->addr.un.sun_path;
+    struct stat st;
+
+    if (address->addr.any.sa_family != AF_UNIX)
+        return 0;
+    int rc = kp_sys_stat(&env->sys, path, &st);
+    if (rc < 0)
+        return rc;
+    listener->unix_dev = st.st_dev;
+    listener->unix_ino = st.st_ino;
+    listener->unix_path = kp_mem_dup(&env->mem, path, strlen(path));
+    return listener->unix_path != NULL ? 0 : -ENOMEM;
+}
+
+/* Starts accepting. Takes fd, unless it fails. */
+static int
+start(struct kp_listener *listener, int fd)
+{
+    struct kp_net *net = listener->net;
+    enum kp_mode mode = net->accept_paused ? KP_OFF : KP_LEVEL;
+
+    int rc = describe(listener, fd);
+    if (rc == 0)
+        rc = kp_loop_add(net->loop, &listener->source, fd, on_acceptable, listener);
+    if (rc < 0)
+        return rc;
+    rc = kp_loop_watch(net->loop, &listener->source, KP_READ, mode, 0);
+    if (rc < 0) {
+        kp_loop_remove(net->loop, &listener->source, true);
+        return rc;
+    }
+    kp_list_append(&net->listeners, &listener->node);
+    return 0;
+}
+
+static int
+open_bound(struct kp_net *net, struct kp_listener **out, const struct kp_address *address,
+           char *why, size_t why_size)
+{
+    char text[KP_ADDRESS_TEXT_SIZE];
+    const char *cause = NULL;
+
+    kp_address_format(text, &address->addr.any, address->len);
+    struct kp_listener *listener = new_listener(net, address->name);
+    if (listener == NULL)
+        return explain(why, why_size, text, -ENOMEM, NULL);
+    int fd = open_socket(net, address, text, &cause);
+    if (fd < 0) {
+        free_listener(listener);
+        return explain(why, why_size, text, fd, cause);
+    }
+    int rc = remember_file(listener, address);
+    if (rc == 0)
+        rc = start(listener, fd);
+    if (rc < 0) {
+        unlink_address(&net->env->sys, address);
+        (void)kp_sys_close(&net->env->sys, fd);
+        free_listener(listener);
+        return explain(why, why_size, text, rc, NULL);
+    }
+    *out = listener;
+    return 0;
+}
+
+int
+kp_listener_open(struct kp_net *net, struct kp_listener **out,
+                 const struct kp_address *address, char *why, size_t why_size)
+{
+    *out = NULL;
+    if (address->inherited_fd >= 0)
+        return kp_listener_open_fd(net, out, address->inherited_fd, address->name, why,
+                                   why_size);
+    return open_bound(net, out, address, why, why_size);
+}
+
+/* Returns 0 when fd is a socket that listens; *cause says what it is instead. */
+static int
+check_listening(struct kp_sys *sys, int fd, const char **cause)
+{
+    int accepts = 0;
+    socklen_t len = sizeof(accepts);
+
+    int rc = kp_sys_getsockopt(sys, fd, SOL_SOCKET, SO_ACCEPTCONN, &accepts, &len);
+    if (rc == -EBADF)
+        *cause = "not an open descriptor";
+    else if (rc < 0)
+        *cause = "not a socket";
+    else if (!accepts)
+        *cause = "the socket does not listen";
+    return *cause == NULL ? 0 : -EINVAL;
+}
+
+int
+kp_listener_open_fd(struct kp_net *net, struct kp_listener **out, int fd,
+                    const char *name, char *why, size_t why_size)
+{
+    char text[32];
+    const char *cause = NULL;
+
+    *out = NULL;
+    snprintf(text, sizeof(text), "fd:%d", fd);
+    int rc = check_listening(&net->env->sys, fd, &cause);
+    if (rc == 0)
+        rc = kp_sys_set_flags(&net->env->sys, fd);
+    if (rc < 0)
+        return explain(why, why_size, text, rc, cause);
+    struct kp_listener *listener = new_listener(net, name);
+    rc = listener != NULL ? start(listener, fd) : -ENOMEM;
+    if (rc < 0) {
+        if (listener != NULL)
+            free_listener(listener);
+        return explain(why, why_size, text, rc, NULL);
+    }
+    *out = listener;
+    return 0;
+}
+
+static void
+unlink_if_ours(struct kp_listener *listener)
+{
+    struct kp_sys *sys = &listener->net->env->sys;
+    struct stat st;
+
+    if (listener->unix_path == NULL)
+        return;
+    /* Should that fail, the next start takes the file for a stale one. */
+    if (kp_sys_stat(sys, listener->unix_path, &st) == 0 &&
+        st.st_dev == listener->unix_dev && st.st_ino == listener->unix_ino)
+        (void)kp_sys_unlink(sys, listener->unix_path);
+}
+
+void
+kp_listener_close(struct kp_listener *listener)
+{
+    struct kp_net *net = listener->net;
+    int fd = listener->source.fd;
+
+    if (fd < 0)
+        return;
+    kp_loop_remove(net->loop, &listener->source, false);
+    /* Before the close: afterwards a new server could own the name already. */
+    unlink_if_ours(listener);
+    (void)kp_sys_close(&net->env->sys, fd);
+    listener->source.fd = -1;
+}
+
+struct kp_listener *
+kp_listener_find(const struct kp_net *net, const char *name)
+{
+    kp_list_each(node, &net->listeners) {
+        struct kp_listener *listener = kp_container_of(node, struct kp_listener, node);
+        if (listener->source.fd >= 0 && strcmp(listener->name, name) == 0)
+            return listener;
+    }
+    return NULL;
+}
+
+void
+kp_listeners_stop(struct kp_net *net)
+{
+    kp_list_each(node, &net->listeners)
+        kp_listener_close(kp_container_of(node, struct kp_listener, node));
+}
+
+void
+kp_listeners_free(struct kp_net *net)
+{
+    struct kp_node *node;
+
+    kp_listeners_stop(net);
+    while ((node = kp_list_pop(&net->listeners)) != NULL)
+        free_listener(kp_container_of(node, struct kp_listener, node));
+}

@@ -1,0 +1,58 @@
+/*
+ * listener.h - an address that accepts connections
+ */
+#ifndef KP_LISTENER_H
+#define KP_LISTENER_H
+
+#include <sys/types.h>
+
+#include "address.h"
+#include "net.h"
+
+#define KP_LISTENER_ACCEPTS 64 /* per step; a storm of clients must not starve old ones */
+
+struct kp_listener {
+    struct kp_net *net;
+    struct kp_node node;
+    struct kp_source source;
+    char name[KP_ADDRESS_NAME_SIZE];
+    char text[KP_ADDRESS_TEXT_SIZE]; /* the address, for people */
+    int port;                        /* 0 for unix sockets */
+    bool is_inet;                    /* TCP options apply */
+    char *unix_path; /* to be unlinked at close if it is still ours; or NULL */
+    dev_t unix_dev;
+    ino_t unix_ino;
+};
+
+/* Opens a listener and starts accepting with the next step.
+ * Returns   0; KELPIE_EADDRESS or negative errno with a sentence in why, which names the
+ *           address and the cause: "listen 127.0.0.1:80: permission denied".
+ * Gives     *out, which the net owns; kp_listener_close, or kp_net_clear. */
+int kp_listener_open(struct kp_net *net, struct kp_listener **out,
+                     const struct kp_address *address, char *why,
+                     size_t why_size) KP_MUST_CHECK;
+
+/* The same with a socket that listens already. Takes fd, unless it fails. */
+int kp_listener_open_fd(struct kp_net *net, struct kp_listener **out, int fd,
+                        const char *name, char *why, size_t why_size) KP_MUST_CHECK;
+
+void kp_listener_close(struct kp_listener *listener);
+
+/* Finds the listener of that name, or NULL. */
+struct kp_listener *kp_listener_find(const struct kp_net *net, const char *name);
+
+/* Closes all listeners (a drain begins). Connections keep working, so the struct of a
+ * listener stays until kp_net_clear. */
+void kp_listeners_stop(struct kp_net *net);
+
+/* A connection has closed: a descriptor is free again. */
+void kp_listeners_resume(struct kp_net *net);
+
+/* Returns whether accepting has paused without a timer that ends the pause (there was no
+ * memory for it): then the loop must not sleep. */
+bool kp_listeners_need_resume(const struct kp_net *net);
+
+/* For kp_net_clear: closes and frees all of them. */
+void kp_listeners_free(struct kp_net *net);
+
+#endif

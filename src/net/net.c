@@ -1,0 +1,115 @@
+/*
+ * net.c - what the connections of one server share
+ *
+ * Setting up and clearing. A net owns its listeners and connections; the loop and the
+ * timers are its server's, because other things use them too.
+ */
+#include "net.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "accept.h"
+#include "conns.h"
+#include "listener.h"
+#include "room.h"
+
+static void
+init_lists(struct kp_net *net)
+{
+    kp_list_init(&net->listeners);
+    kp_list_init(&net->fresh);
+    kp_list_init(&net->ready);
+    kp_list_init(&net->dirty);
+    kp_list_init(&net->closed);
+    kp_list_init(&net->gone);
+}
+
+static int
+init_maps(struct kp_net *net)
+{
+    struct kp_env *env = net->env;
+    int rc = kp_map_init(&net->by_id, &env->mem, &env->sys);
+
+    if (rc == 0)
+        rc = kp_map_init(&net->by_ip, &env->mem, &env->sys);
+    if (rc == 0)
+        rc = kp_map_init(&net->rooms, &env->mem, &env->sys);
+    return rc;
+}
+
+int
+kp_net_init(struct kp_net *net, struct kp_env *env, struct kp_loop *loop,
+            struct kp_timers *timers, const struct kp_net_limits *limits,
+            const struct kp_net_hooks *hooks)
+{
+    memset(net, 0, sizeof(*net));
+    int spare_fd = kp_sys_open(&env->sys, "/dev/null", O_RDONLY, 0);
+    if (spare_fd < 0)
+        return spare_fd;
+    net->env = env;
+    net->loop = loop;
+    net->timers = timers;
+    net->limits = *limits;
+    net->hooks = *hooks;
+    net->spare_fd = spare_fd;
+    init_lists(net);
+    kp_numbers_init(&net->numbers, &env->mem, limits->max_clients);
+    kp_accept_init(net);
+    int rc = init_maps(net);
+    if (rc < 0)
+        goto fail;
+    rc = -ENOMEM;
+    net->scratch = kp_mem_alloc(&env->mem, KP_NET_SCRATCH_SIZE);
+    if (net->scratch == NULL)
+        goto fail;
+    return 0;
+
+fail:
+    (void)kp_sys_close(&env->sys, spare_fd);
+    memset(net, 0, sizeof(*net));
+    return rc;
+}
+
+/* Tells and frees every connection. The hooks may open and close others meanwhile, and a
+ * handler may still be suspended: after one round nobody is asked any more. */
+static void
+end_connections(struct kp_net *net)
+{
+    kp_conns_drop_all(net, "shutdown");
+    kp_conns_notify(net);
+    kp_conns_reap(net);
+    kp_conns_drop_all(net, "shutdown");
+    for (size_t i = 0; i < net->by_number_capacity; i++) {
+        struct kelpie_conn *conn = net->by_number[i];
+        if (conn == NULL)
+            continue;
+        kp_room_leave_all(conn);
+        kp_conn_close_fd(conn);
+        kp_conn_free(conn);
+    }
+}
+
+void
+kp_net_clear(struct kp_net *net)
+{
+    if (net->env == NULL)
+        return;
+    kp_listeners_stop(net);
+    end_connections(net);
+    /* Connections know where they came from, so listeners go last. */
+    kp_listeners_free(net);
+    kp_rooms_detach(net);
+    kp_timer_cancel(net->timers, &net->accept_retry);
+    if (net->spare_fd >= 0)
+        (void)kp_sys_close(&net->env->sys, net->spare_fd);
+    kp_mem_free(&net->env->mem, net->scratch, KP_NET_SCRATCH_SIZE);
+    kp_mem_free(&net->env->mem, net->by_number,
+                net->by_number_capacity * sizeof(*net->by_number));
+    kp_numbers_clear(&net->numbers);
+    kp_map_clear(&net->by_id);
+    kp_map_clear(&net->by_ip);
+    kp_map_clear(&net->rooms);
+    memset(net, 0, sizeof(*net));
+}

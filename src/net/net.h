@@ -1,0 +1,110 @@
+/*
+ * net.h - what the connections of one server share
+ *
+ * The net knows bytes, messages and sockets; it does not know Lua. What happens on connect,
+ * message and disconnect is told to the layer above through struct kp_net_hooks.
+ */
+#ifndef KP_NET_H
+#define KP_NET_H
+
+#include "base/env.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/numbers.h"
+#include "event/loop.h"
+#include "event/timer.h"
+#include "frame.h"
+
+struct kelpie_conn;
+
+/* The limits of struct kelpie_options, with defaults filled in. Times: 0 is no limit. */
+struct kp_net_limits {
+    uint32_t max_clients;
+    uint32_t max_per_ip; /* 0: none */
+    size_t max_message;
+    size_t max_outbox, soft_outbox, max_outbox_total;
+    uint64_t idle_timeout_ns, frame_timeout_ns, half_close_timeout_ns, slow_reader_ns;
+    int fastopen;
+    const char *refused_text; /* owned by the server */
+};
+
+/* Called by the net, from kp_conn_open (configure) and from the phases of a step (conns.h),
+ * never from within a kp_conn_* function that a hook may call: no hook runs inside a hook.
+ * Inside a hook every kp_conn_* function may be called on any connection; nothing is freed
+ * before kp_conns_reap. on_gone may call none. */
+struct kp_net_hooks {
+    void *arg;
+    /* A connection was accepted or adopted: choose framing and max_message. */
+    void (*configure)(void *arg, struct kelpie_conn *conn);
+    /* It is announced. */
+    void (*on_connect)(void *arg, struct kelpie_conn *conn);
+    /* A message; valid until the hook returns. */
+    void (*on_message)(void *arg, struct kelpie_conn *conn, const void *message,
+                       size_t len);
+    /* The peer has ended and every message was delivered, but the connection is held (a
+     * handler is suspended): who waits for a message need not wait any more. Once, and
+     * once more for each kp_conn_want_message that comes after it. */
+    void (*on_input_end)(void *arg, struct kelpie_conn *conn);
+    /* The outbox had passed soft_outbox and is empty again. */
+    void (*on_drain)(void *arg, struct kelpie_conn *conn);
+    /* It is CLOSED. Returns whether it was told; if not (a handler is suspended), it is
+     * asked again after kp_conn_release. Told at most once. */
+    bool (*on_disconnect)(void *arg, struct kelpie_conn *conn, const char *reason);
+    /* Last chance to forget the pointer. */
+    void (*on_gone)(void *arg, struct kelpie_conn *conn);
+};
+
+#define KP_NET_SCRATCH_SIZE                                                              \
+ 65536 /* one recv; measured best for 1 KiB to 64 KiB messages */
+
+struct kp_net {
+    struct kp_env *env;
+    struct kp_loop *loop;
+    struct kp_timers *timers;
+    struct kp_net_limits limits;
+    struct kp_net_hooks hooks;
+
+    struct kp_node listeners; /* kp_listener.node */
+    bool accept_paused;       /* no descriptor is free: all listeners wait */
+    struct kp_timer accept_retry;
+    int spare_fd; /* /dev/null, given up to refuse a client politely; -1 when lent */
+    uint64_t refusal_logged_ns; /* last "out of descriptors" record */
+
+    struct kp_map by_id;            /* connections */
+    struct kelpie_conn **by_number; /* by_number[n]: connection, or NULL */
+    size_t by_number_capacity;
+    struct kp_numbers numbers;
+    uint64_t last_id;
+    struct kp_map by_ip; /* struct kp_ip_count, private to ip_limit.c */
+
+    /* Connections that need something before the end of the step; see conns.h. */
+    struct kp_node fresh;  /* to be announced */
+    struct kp_node ready;  /* have input to deliver or to read */
+    struct kp_node dirty;  /* have output to write */
+    struct kp_node closed; /* on_disconnect is to be asked */
+    struct kp_node gone;   /* asked: the descriptor is closed; freed as well if told */
+
+    struct kp_map rooms;
+    size_t n_rooms;
+    size_t outbox_total; /* bytes in all outboxes */
+    unsigned char
+        *scratch; /* KP_NET_SCRATCH_SIZE; the input of the connection being read */
+
+    struct kp_net_counters {
+        uint64_t accepted, refused, closed;
+        uint64_t messages_in, bytes_in, messages_out, bytes_out;
+        uint64_t dropped_bytes, partial_at_eof, slow_readers, broadcast_skipped;
+        uint64_t accept_pauses;
+    } counters;
+};
+
+/* Sets up a net without listeners.
+ * Returns   0; -ENOMEM, or an errno of opening the spare descriptor or the random source. */
+int kp_net_init(struct kp_net *net, struct kp_env *env, struct kp_loop *loop,
+                struct kp_timers *timers, const struct kp_net_limits *limits,
+                const struct kp_net_hooks *hooks) KP_MUST_CHECK;
+
+/* Closes listeners and connections; every connection is told "shutdown" and freed. */
+void kp_net_clear(struct kp_net *net);
+
+#endif

@@ -1,0 +1,268 @@
+/*
+ * outbox.c - bytes that wait to be written to one connection
+ *
+ *     outbox   first -> [piece: own bytes] -> [piece] -> [piece: own bytes] <- last
+ *                                                |
+ *                                             [chunk] <- pieces of other outboxes
+ *
+ * Most connections have an empty outbox most of the time, and then it costs nothing: pieces
+ * come with the first byte and go with the last. A piece and its own bytes are one
+ * allocation. A piece is filled before the next one is made, which is twice as large, up to a
+ * limit: a stream of short lines needs few allocations. What is larger than that limit gets
+ * a piece of exactly its size. Bytes are copied once, when they are appended, and never
+ * moved.
+ *
+ * A chunk serves all members of a room: each outbox has a piece that refers to it, and the
+ * last piece or creator that lets go frees it. A piece behind one that refers starts small
+ * again, because no more than its first bytes may ever be used; and a chunk that is shorter
+ * than what refers to it is copied when it is not the first in the queue. So an outbox costs
+ * a few times the bytes that wait in it, whatever the order of short and shared ones.
+ *
+ * Nothing is written here before kp_outbox_flush, and nobody is told: limits, deadlines and
+ * what to do about a full socket are the connection's.
+ */
+#include "outbox.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#define SMALLEST_PIECE 256
+#define LARGEST_PIECE  16384 /* of those with room for more */
+#define SHORT_CHUNK    64    /* about what a piece costs that refers to it */
+
+struct kp_piece {
+    struct kp_piece *next;
+    size_t start, end;      /* of the bytes still to be written */
+    struct kp_chunk *chunk; /* a reference: the bytes are there; NULL: they are here */
+    size_t capacity;        /* of bytes; 0 with a chunk */
+    unsigned char bytes[];
+};
+
+/* Adds up the lengths of the parts.
+ * Returns   whether that many bytes, and the head of their block, can exist at all. */
+static bool
+add_up(const struct iovec *parts, int n_parts, size_t *out)
+{
+    size_t len = 0;
+
+    for (int i = 0; i < n_parts; i++) {
+        if (parts[i].iov_len > SIZE_MAX / 2 - len)
+            return false;
+        len += parts[i].iov_len;
+    }
+    *out = len;
+    return true;
+}
+
+/* ---- chunks ---- */
+
+struct kp_chunk *
+kp_chunk_new(struct kp_mem *mem, const struct iovec *parts, int n_parts)
+{
+    size_t len;
+
+    if (!add_up(parts, n_parts, &len))
+        return NULL;
+    struct kp_chunk *chunk = kp_mem_alloc(mem, sizeof(*chunk) + len);
+    if (chunk == NULL)
+        return NULL;
+    chunk->refs = 1;
+    chunk->len = 0;
+    for (int i = 0; i < n_parts; i++) {
+        if (parts[i].iov_len > 0) /* an empty part may have no address */
+            memcpy(chunk->bytes + chunk->len, parts[i].iov_base, parts[i].iov_len);
+        chunk->len += parts[i].iov_len;
+    }
+    return chunk;
+}
+
+void
+kp_chunk_release(struct kp_mem *mem, struct kp_chunk *chunk)
+{
+    assert(chunk->refs > 0);
+    if (--chunk->refs == 0)
+        kp_mem_free(mem, chunk, sizeof(*chunk) + chunk->len);
+}
+
+/* ---- pieces ---- */
+
+static struct kp_piece *
+piece_new(struct kp_mem *mem, size_t capacity)
+{
+    struct kp_piece *piece = kp_mem_alloc(mem, sizeof(*piece) + capacity);
+
+    if (piece != NULL)
+        *piece = (struct kp_piece){.capacity = capacity};
+    return piece;
+}
+
+static void
+piece_free(struct kp_mem *mem, struct kp_piece *piece)
+{
+    if (piece->chunk != NULL)
+        kp_chunk_release(mem, piece->chunk);
+    kp_mem_free(mem, piece, sizeof(*piece) + piece->capacity);
+}
+
+static unsigned char *
+piece_bytes(struct kp_piece *piece)
+{
+    return piece->chunk != NULL ? piece->chunk->bytes : piece->bytes;
+}
+
+static size_t
+piece_room(const struct kp_piece *piece)
+{
+    return piece->chunk != NULL ? 0 : piece->capacity - piece->end;
+}
+
+/* Chooses the capacity of a piece behind `last` (or NULL) that is to take len bytes now. */
+static size_t
+choose_capacity(size_t len, const struct kp_piece *last)
+{
+    size_t capacity = SMALLEST_PIECE;
+
+    if (len > LARGEST_PIECE)
+        return len;
+    while (capacity < LARGEST_PIECE &&
+           (capacity < len || (last != NULL && capacity <= last->capacity)))
+        capacity *= 2;
+    return capacity;
+}
+
+static void
+link_last(struct kp_outbox *outbox, struct kp_piece *piece)
+{
+    if (outbox->last != NULL)
+        outbox->last->next = piece;
+    else
+        outbox->first = piece;
+    outbox->last = piece;
+}
+
+static void
+drop_first(struct kp_outbox *outbox, struct kp_mem *mem)
+{
+    struct kp_piece *piece = outbox->first;
+
+    outbox->first = piece->next;
+    if (outbox->first == NULL)
+        outbox->last = NULL;
+    piece_free(mem, piece);
+}
+
+/* ---- the queue ---- */
+
+/* Copies bytes to the end: into the piece `into`, and what does not fit into `more`. */
+static void
+copy_part(struct kp_piece *into, struct kp_piece *more, const unsigned char *bytes,
+          size_t len)
+{
+    size_t fits = into != NULL ? piece_room(into) : 0;
+
+    if (fits > len)
+        fits = len;
+    if (fits > 0) {
+        memcpy(into->bytes + into->end, bytes, fits);
+        into->end += fits;
+    }
+    if (fits < len) {
+        memcpy(more->bytes + more->end, bytes + fits, len - fits);
+        more->end += len - fits;
+    }
+}
+
+int
+kp_outbox_append(struct kp_outbox *outbox, struct kp_mem *mem, const struct iovec *parts,
+                 int n_parts)
+{
+    struct kp_piece *last = outbox->last, *more = NULL;
+    size_t room = last != NULL ? piece_room(last) : 0, len;
+
+    if (!add_up(parts, n_parts, &len))
+        return -ENOMEM;
+    if (len > room) {
+        more = piece_new(mem, choose_capacity(len - room, last));
+        if (more == NULL)
+            return -ENOMEM;
+        link_last(outbox, more);
+    }
+    for (int i = 0; i < n_parts; i++)
+        copy_part(last, more, parts[i].iov_base, parts[i].iov_len);
+    outbox->len += len;
+    return 0;
+}
+
+int
+kp_outbox_append_chunk(struct kp_outbox *outbox, struct kp_mem *mem,
+                       struct kp_chunk *chunk)
+{
+    if (chunk->len == 0)
+        return 0;
+    if (chunk->len <= SHORT_CHUNK && outbox->first != NULL) {
+        struct iovec part = {.iov_base = chunk->bytes, .iov_len = chunk->len};
+        return kp_outbox_append(outbox, mem, &part, 1);
+    }
+    struct kp_piece *piece = piece_new(mem, 0);
+    if (piece == NULL)
+        return -ENOMEM;
+    chunk->refs++;
+    piece->chunk = chunk;
+    piece->end = chunk->len;
+    link_last(outbox, piece);
+    outbox->len += chunk->len;
+    return 0;
+}
+
+static int
+fill_window(const struct kp_outbox *outbox, struct iovec *window)
+{
+    int n = 0;
+
+    for (struct kp_piece *piece = outbox->first; piece != NULL && n < KP_OUTBOX_IOVECS;
+         piece = piece->next)
+        window[n++] = (struct iovec){.iov_base = piece_bytes(piece) + piece->start,
+                                     .iov_len = piece->end - piece->start};
+    return n;
+}
+
+static void
+consume(struct kp_outbox *outbox, struct kp_mem *mem, size_t n)
+{
+    assert(n <= outbox->len);
+    outbox->len -= n;
+    while (n > 0) {
+        struct kp_piece *piece = outbox->first;
+        size_t rest = piece->end - piece->start;
+
+        if (n < rest) {
+            piece->start += n;
+            return;
+        }
+        n -= rest;
+        drop_first(outbox, mem);
+    }
+}
+
+ssize_t
+kp_outbox_flush(struct kp_outbox *outbox, struct kp_mem *mem, struct kp_sys *sys, int fd)
+{
+    struct iovec window[KP_OUTBOX_IOVECS];
+
+    if (outbox->len == 0)
+        return 0;
+    ssize_t n = kp_sys_send(sys, fd, window, fill_window(outbox, window));
+    if (n > 0)
+        consume(outbox, mem, (size_t)n);
+    return n;
+}
+
+void
+kp_outbox_clear(struct kp_outbox *outbox, struct kp_mem *mem)
+{
+    while (outbox->first != NULL)
+        drop_first(outbox, mem);
+    outbox->len = 0;
+}

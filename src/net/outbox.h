@@ -1,0 +1,61 @@
+/*
+ * outbox.h - bytes that wait to be written to one connection
+ *
+ * A queue of pieces. A piece has bytes of its own, to which small writes are appended while
+ * it has room, or refers to a chunk, a counted block of bytes that several outboxes may
+ * share: a broadcast is stored once.
+ */
+#ifndef KP_OUTBOX_H
+#define KP_OUTBOX_H
+
+#include <sys/uio.h>
+
+#include "base/mem.h"
+#include "base/sys.h"
+
+#define KP_OUTBOX_IOVECS 64 /* of one write: all of most outboxes, 1 KiB of stack */
+
+/* A shared block. refs counts the pieces and creators that hold it. */
+struct kp_chunk {
+    size_t refs;
+    size_t len;
+    unsigned char bytes[];
+};
+
+struct kp_piece; /* a range of bytes, and a link; private to outbox.c */
+
+struct kp_outbox {
+    struct kp_piece *first, *last;
+    size_t len; /* bytes queued */
+};
+
+/* Makes a chunk of the given parts, joined.
+ * Returns   NULL when there is no memory.
+ * Gives     one reference, for kp_chunk_release. */
+struct kp_chunk *kp_chunk_new(struct kp_mem *mem, const struct iovec *parts,
+                              int n_parts) KP_MUST_CHECK;
+void kp_chunk_release(struct kp_mem *mem, struct kp_chunk *chunk);
+
+/* Appends a copy of the parts, all or nothing.
+ * Returns   0, -ENOMEM. */
+int kp_outbox_append(struct kp_outbox *outbox, struct kp_mem *mem,
+                     const struct iovec *parts, int n_parts) KP_MUST_CHECK;
+
+/* Appends a reference to the whole chunk, or a copy when that is cheaper; the creator keeps
+ * its own reference.
+ * Returns   0, -ENOMEM. */
+int kp_outbox_append_chunk(struct kp_outbox *outbox, struct kp_mem *mem,
+                           struct kp_chunk *chunk) KP_MUST_CHECK;
+
+/* Writes what the kernel takes with one call, and drops it from the queue. Call it again
+ * when it wrote less than was queued: a full window of iovecs, or a full socket. An empty
+ * outbox makes no call.
+ * Returns   bytes written; negative errno (-EAGAIN: nothing was taken now), and everything
+ *           is still queued. */
+ssize_t kp_outbox_flush(struct kp_outbox *outbox, struct kp_mem *mem, struct kp_sys *sys,
+                        int fd) KP_MUST_CHECK;
+
+/* Drops everything. */
+void kp_outbox_clear(struct kp_outbox *outbox, struct kp_mem *mem);
+
+#endif

@@ -1,0 +1,195 @@
+/*
+ * room.c - named sets of connections
+ *
+ * A membership is one small struct in two lists, the room's and the connection's, so that
+ * joining, leaving and leaving all rooms cost no search through a room. A room is found by
+ * name in the net's map; names come from clients in many a chat, hence the keyed hash.
+ *
+ *     kept alive by   members (count) and handles of scripts (refs)
+ *     freed           when both are 0, at once: nobody can name it any more
+ *
+ * A closed connection stays a member until its on_disconnect has run, so that the handler
+ * still sees the rooms it was in; it is not sent to and not counted by kp_room_count.
+ */
+#include "room.h"
+
+#include <errno.h>
+#include <string.h>
+
+static struct kelpie_room *
+find_room(const struct kp_net *net, uint64_t hash, const char *name, size_t len)
+{
+    struct kp_map_node *node = kp_map_first(&net->rooms, hash);
+
+    for (; node != NULL; node = kp_map_next(node)) {
+        struct kelpie_room *room = kp_container_of(node, struct kelpie_room, by_name);
+        if (room->name_len == len && memcmp(room->name, name, len) == 0)
+            return room;
+    }
+    return NULL;
+}
+
+static struct kelpie_room *
+new_room(struct kp_net *net, uint64_t hash, const char *name, size_t len)
+{
+    struct kelpie_room *room = kp_mem_zalloc(&net->env->mem, sizeof(*room) + len + 1);
+    if (room == NULL)
+        return NULL;
+    room->net = net;
+    room->mem = &net->env->mem;
+    kp_list_init(&room->members);
+    room->name_len = len;
+    memcpy(room->name, name, len);
+    if (kp_map_add(&net->rooms, &room->by_name, hash) < 0) {
+        kp_mem_free(&net->env->mem, room, sizeof(*room) + len + 1);
+        return NULL;
+    }
+    net->n_rooms++;
+    return room;
+}
+
+static void
+free_if_unused(struct kelpie_room *room)
+{
+    if (room->refs > 0 || room->count > 0)
+        return;
+    if (room->net != NULL) {
+        kp_map_remove(&room->net->rooms, &room->by_name);
+        room->net->n_rooms--;
+    }
+    kp_mem_free(room->mem, room, sizeof(*room) + room->name_len + 1);
+}
+
+int
+kp_room_open(struct kp_net *net, struct kelpie_room **out, const char *name, size_t len)
+{
+    uint64_t hash = kp_map_hash(&net->rooms, name, len);
+
+    *out = find_room(net, hash, name, len);
+    if (*out == NULL)
+        *out = new_room(net, hash, name, len);
+    if (*out == NULL)
+        return -ENOMEM;
+    (*out)->refs++;
+    return 0;
+}
+
+void
+kp_room_ref(struct kelpie_room *room)
+{
+    room->refs++;
+}
+
+void
+kp_room_unref(struct kelpie_room *room)
+{
+    room->refs--;
+    free_if_unused(room);
+}
+
+void
+kp_rooms_detach(struct kp_net *net)
+{
+    for (size_t i = 0; i < net->rooms.n_buckets; i++) {
+        struct kp_map_node *node;
+        while ((node = net->rooms.buckets[i]) != NULL) {
+            kp_map_remove(&net->rooms, node);
+            kp_container_of(node, struct kelpie_room, by_name)->net = NULL;
+        }
+    }
+}
+
+static struct kp_member *
+find_member(const struct kelpie_room *room, const struct kelpie_conn *conn)
+{
+    kp_list_each(node, &conn->rooms) {
+        struct kp_member *member = kp_container_of(node, struct kp_member, of_conn);
+        if (member->room == room)
+            return member;
+    }
+    return NULL;
+}
+
+int
+kp_room_join(struct kelpie_room *room, struct kelpie_conn *conn)
+{
+    if (!kp_conn_is_open(conn))
+        return KELPIE_ECLOSED;
+    if (find_member(room, conn) != NULL)
+        return 0;
+    struct kp_member *member = kp_mem_alloc(room->mem, sizeof(*member));
+    if (member == NULL)
+        return -ENOMEM;
+    member->room = room;
+    member->conn = conn;
+    kp_list_append(&room->members, &member->of_room);
+    kp_list_append(&conn->rooms, &member->of_conn);
+    room->count++;
+    return 1;
+}
+
+static void
+end_membership(struct kp_member *member)
+{
+    struct kelpie_room *room = member->room;
+
+    kp_list_remove(&member->of_room);
+    kp_list_remove(&member->of_conn);
+    kp_mem_free(room->mem, member, sizeof(*member));
+    room->count--;
+    free_if_unused(room);
+}
+
+int
+kp_room_leave(struct kelpie_room *room, struct kelpie_conn *conn)
+{
+    struct kp_member *member = find_member(room, conn);
+
+    if (member == NULL)
+        return 0;
+    end_membership(member);
+    return 1;
+}
+
+bool
+kp_room_has(const struct kelpie_room *room, const struct kelpie_conn *conn)
+{
+    return find_member(room, conn) != NULL;
+}
+
+void
+kp_room_leave_all(struct kelpie_conn *conn)
+{
+    kp_list_each_safe(node, &conn->rooms)
+        end_membership(kp_container_of(node, struct kp_member, of_conn));
+}
+
+size_t
+kp_room_count(const struct kelpie_room *room)
+{
+    size_t n = 0;
+
+    kp_list_each(node, &room->members)
+        n += kp_conn_is_open(kp_container_of(node, struct kp_member, of_room)->conn);
+    return n;
+}
+
+int
+kp_room_send(struct kelpie_room *room, const struct iovec *parts, int n_parts, bool wrap,
+             const struct kelpie_conn *except)
+{
+    struct kp_cast cast = {
+        .net = room->net, .parts = parts, .n_parts = n_parts, .wrap = wrap};
+    int rc = 0;
+
+    kp_list_each(node, &room->members) {
+        struct kelpie_conn *conn = kp_container_of(node, struct kp_member, of_room)->conn;
+        if (conn == except)
+            continue;
+        rc = kp_cast_to(&cast, conn);
+        if (rc < 0)
+            break;
+    }
+    kp_cast_end(&cast);
+    return cast.taken > 0 ? cast.taken : rc;
+}

@@ -1,0 +1,18 @@
+/*
+ * sockopt.h - options of stream sockets
+ */
+#ifndef KP_SOCKOPT_H
+#define KP_SOCKOPT_H
+
+#include "address.h"
+#include "base/sys.h"
+
+/* Prepares a connected socket: no delay, keep-alive, no SIGPIPE. Failures are ignored: a
+ * socket that was reset before we had it answers EINVAL on some systems, and it will say
+ * so itself when it is read. */
+void kp_sockopt_tune(struct kp_sys *sys, int fd, const union kp_peer *peer);
+
+/* Makes close send a reset and drop what the kernel still holds. */
+void kp_sockopt_reset_on_close(struct kp_sys *sys, int fd);
+
+#endif
