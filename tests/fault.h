@@ -97,6 +97,7 @@ enum fault_call {
     FAULT_KQUEUE,
     FAULT_KEVENT,
     FAULT_RANDOM,
+    FAULT_MAX_FILES,
     FAULT_ANY, /* all of them together; reading the clock cannot fail and is not counted */
     FAULT_N_CALLS,
 };

@@ -145,8 +145,11 @@ fault_recv(void *arg, int fd, void *buf, size_t len)
             sys->reads[fd].is_owed = true;
         return -EAGAIN;
     }
-    if (sys->recv_one_byte && len > 1)
-        len = 1;
+    if (sys->recv_one_byte && len > 1) {
+        len = 1; /* what is left behind is reported by no edge */
+        if (fd >= 0 && fd < FAULT_MAX_FD)
+            sys->reads[fd].is_owed = true;
+    }
     return sys->behind->recv(sys->behind_arg, fd, buf, len);
 }
 
@@ -290,6 +293,12 @@ fault_random(void *arg, void *buf, size_t len)
     PASS(FAULT_RANDOM, random(sys->behind_arg, buf, len));
 }
 
+static int
+fault_max_files(void *arg)
+{
+    PASS(FAULT_MAX_FILES, max_files(sys->behind_arg));
+}
+
 static uint64_t
 fault_now_ns(void *arg)
 {
@@ -323,6 +332,7 @@ const struct kp_sys_calls fault_sys_calls = {
     .kqueue = fault_kqueue,
     .kevent = fault_kevent,
     .random = fault_random,
+    .max_files = fault_max_files,
     .now_ns = fault_now_ns,
 };
 

@@ -20,8 +20,14 @@ given_nodata_when_read_is_ready_then_one_system_call(void **state)
         assert_int_equal(calls_of_wait(kq, 1), 1);
     }
 
+    int fd = open_temporary("x");
+    kit_change(kq, fd, EVFILT_VNODE, EDGE, NOTE_WRITE, 2);
+    kit_put(fds[1], "hello");
+    assert_int_equal(calls_of_wait(kq, 1), 1);
+
     kit_change(kq, fds[0], EVFILT_READ, EV_ADD, 0, 1);
     assert_int_equal(calls_of_wait(kq, 1), 2);
+    kit_close(fd);
     close_both(fds);
 }
 

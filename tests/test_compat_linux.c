@@ -6,6 +6,8 @@
  */
 #include "kq_inside.h"
 
+#include <sched.h>
+
 /* ---- giving back ---------------------------------------------------------------------- */
 
 static void
@@ -102,6 +104,51 @@ given_a_closed_kqueue_when_its_number_is_another_file_then_it_is_noticed(void **
     close_both(fds);
 }
 
+static void *
+wait_for_ever(void *arg)
+{
+    struct kevent event;
+    int rc = kevent(*(int *)arg, NULL, 0, &event, 1, NULL);
+    return rc == -1 && errno == EBADF ? arg : NULL;
+}
+
+static bool
+is_anybody_waiting(int kq)
+{
+    struct kq *record = kp_kq_table_lock(kq);
+    bool is_waiting = record->n_waiting > 0;
+    kp_kq_unlock(record);
+    return is_waiting;
+}
+
+static void
+given_a_waiting_thread_when_its_kqueue_is_replaced_then_it_gets_ebadf(void **state)
+{
+    int fds[2];
+    pthread_t thread;
+    void *result;
+    (void)state;
+    kit_unix_pair(fds);
+    int kq = kqueue(), number = kq;
+    kit_change(kq, fds[0], EVFILT_READ, EDGE, 0, 1);
+    assert_int_equal(pthread_create(&thread, NULL, wait_for_ever, &number), 0);
+    while (!is_anybody_waiting(kq))
+        sched_yield();
+
+    kit_close(kq);
+    kq = kqueue();
+    assert_int_equal(kq, number);
+    /* The old epoll set lives while somebody waits for it; if the thread was late, it waits
+       for the new one. */
+    kit_change(kq, fds[0], EVFILT_READ, EDGE, 0, 2);
+    kit_put(fds[1], "x");
+    assert_int_equal(pthread_join(thread, &result), 0);
+
+    assert_ptr_equal(result, &number);
+    kit_close(kq);
+    close_both(fds);
+}
+
 static void
 given_a_kqueue_when_made_then_it_is_close_on_exec(void **state)
 {
@@ -189,8 +236,40 @@ given_no_inotify_when_a_file_grows_then_the_next_call_sees_it(void **state)
 
         assert_int_equal(kit_wait_one(kq, fd, EVFILT_READ).data, 4);
         assert_int_equal(kit_try(kq, fd, EVFILT_VNODE, EV_ADD, NOTE_WRITE, 1), EMFILE);
+        kit_change(kq, fd, EVFILT_READ, EV_DELETE, 0, 1);
         kit_close(fd);
     }
+}
+
+static void
+given_a_deleted_file_when_number_and_inode_are_used_again_then_it_starts_anew(
+    void **state)
+{
+    int kq = *(int *)*state;
+    struct stat before, after;
+    int n_reused = 0;
+
+    for (int i = 0; i < 10; i++) {
+        struct kevent event;
+        int fd = open_temporary("abc");
+        assert_int_equal(fstat(fd, &before), 0);
+        kit_change(kq, fd, EVFILT_VNODE, EV_ADD, NOTE_WRITE, 1);
+        kit_change(kq, fd, EVFILT_READ, EV_ADD, 0, 1);
+        kit_close(fd);
+        assert_int_equal(open_temporary("abc"), fd);
+        assert_int_equal(fstat(fd, &after), 0);
+        n_reused += before.st_ino == after.st_ino;
+
+        assert_int_equal(kit_peek(kq, &event, 1), 0);
+        assert_int_equal(kit_try(kq, fd, EVFILT_READ, EV_ENABLE, 0, 1), ENOENT);
+        kit_change(kq, fd, EVFILT_READ, EDGE, 0, 2);
+        event = kit_wait_one(kq, fd, EVFILT_READ);
+        assert_int_equal(kit_tag(&event), 2);
+        assert_int_equal(kit_peek(kq, &event, 1), 0);
+        assert_int_equal(kit_try(kq, fd, EVFILT_VNODE, EV_DELETE, 0, 1), ENOENT);
+        kit_close(fd);
+    }
+    print_message("%d of 10 had the same inode number\n", n_reused);
 }
 
 static void
@@ -228,6 +307,40 @@ given_too_many_inotify_events_when_some_are_lost_then_everything_is_told(void **
     assert_int_equal(kit_wait_one(kq, fd, EVFILT_VNODE).fflags,
                      NOTE_WRITE | NOTE_RENAME | NOTE_ATTRIB);
     kit_close(fd);
+}
+
+static void
+given_a_refused_socket_when_it_connects_after_all_then_the_error_is_forgotten(
+    void **state)
+{
+    int kq = *(int *)*state;
+    uint16_t port;
+    int refused = kit_listener(&port);
+    kit_close(refused);
+    int fd = kit_tcp_socket();
+    assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    assert_int_equal(kit_connect(fd, port), EINPROGRESS);
+    kit_change(kq, fd, EVFILT_WRITE, EDGE, 0, 1);
+    assert_int_equal(kit_wait_one(kq, fd, EVFILT_WRITE).fflags, ECONNREFUSED);
+
+    int listener = kit_listener(&port);
+    int rc = kit_connect(fd, port);
+    if (rc == ECONNABORTED) /* how Linux clears the failure */
+        rc = kit_connect(fd, port);
+    assert_true(rc == 0 || rc == EINPROGRESS);
+    kit_change(kq, fd, EVFILT_WRITE, EV_ENABLE, 0, 1);
+    assert_false(kit_wait_one(kq, fd, EVFILT_WRITE).flags & EV_EOF);
+    int accepted = accept(listener, NULL, NULL);
+    kit_close(accepted);
+    kit_change(kq, fd, EVFILT_READ, EDGE, 0, 1);
+
+    struct kevent events[2];
+    int n = kit_wait(kq, events, 2);
+    const struct kevent *event = kit_find(events, n, fd, EVFILT_READ);
+    assert_true(event->flags & EV_EOF);
+    assert_int_equal(event->fflags, 0);
+    kit_close(fd);
+    kit_close(listener);
 }
 
 static void
@@ -269,13 +382,18 @@ main(void)
         KQ_TEST(given_a_kqueue_given_back_when_used_again_then_late_events_do_no_harm),
         KQ_TEST(given_kqueues_closed_with_knotes_when_one_is_made_then_they_are_freed),
         KQ_TEST(given_a_closed_kqueue_when_its_number_is_another_file_then_it_is_noticed),
+        KQ_TEST(given_a_waiting_thread_when_its_kqueue_is_replaced_then_it_gets_ebadf),
         KQ_TEST(given_a_kqueue_when_made_then_it_is_close_on_exec),
         KQ_TEST(given_what_the_layer_does_not_know_when_added_then_einval),
         KQ_TEST(given_the_layers_own_descriptors_when_changed_then_ebadf),
         KQ_TEST(given_a_ready_file_when_the_kqueue_is_polled_then_it_is_readable),
         KQ_TEST(given_no_inotify_when_a_file_grows_then_the_next_call_sees_it),
+        KQ_TEST(
+            given_a_deleted_file_when_number_and_inode_are_used_again_then_it_starts_anew),
         KQ_TEST(given_devices_when_added_then_they_are_ready),
         KQ_TEST(given_too_many_inotify_events_when_some_are_lost_then_everything_is_told),
+        KQ_TEST(
+            given_a_refused_socket_when_it_connects_after_all_then_the_error_is_forgotten),
         KQ_TEST(given_a_pipe_when_write_is_ready_then_data_is_what_still_fits),
         KQ_TEST(given_a_unix_pair_when_bytes_are_queued_then_there_is_less_room),
     };

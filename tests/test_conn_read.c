@@ -296,26 +296,54 @@ given_a_flood_of_messages_when_stepping_then_64_a_step_and_the_other_is_served(
     close(quiet);
 }
 
+/* C11: also while the socket has more. */
+static void
+given_more_than_one_read_of_lines_when_stepping_then_no_read_before_all_are_delivered(
+    void **state)
+{
+    struct net_kit *kit = *state;
+    struct kelpie_conn *conn;
+    int peer = nk_pair(kit, &conn);
+    char lines[2 * 1000];
+    for (size_t i = 0; i < sizeof(lines); i += 2)
+        memcpy(lines + i, "f\n", 2);
+
+    for (int i = 0; i < 40; i++)
+        nk_say_bytes(peer, lines, sizeof(lines));
+    for (int i = 0; i < 10; i++)
+        nk_step(kit);
+
+    assert_int_equal(kit->net.counters.messages_in, 10 * KP_STEP_MESSAGES);
+    assert_int_equal(kit->sys.calls[FAULT_RECV], 1);
+    nk_settle(kit);
+    assert_int_equal(kit->net.counters.messages_in, 40 * 1000);
+    close(peer);
+}
+
 /* C11 */
 static void
 given_large_messages_when_stepping_then_64_kib_a_step(void **state)
 {
     struct net_kit *kit = *state;
     struct kelpie_conn *conn;
-    char *bytes = malloc(150000);
-    assert_non_null(bytes);
+    char bytes[5000];
+    memset(bytes, 'b', sizeof(bytes));
     kit->framing = (struct kp_framing){.kind = KP_FRAME_FIXED, .fixed_size = 5000};
-    kit->on_message = note_length;
     int peer = nk_pair(kit, &conn);
-    memset(bytes, 'b', 150000);
+    kp_conn_hold(conn);
+    for (int i = 0; i < 30; i++) {
+        nk_say_bytes(peer, bytes, sizeof(bytes));
+        nk_settle(kit);
+    }
 
-    nk_say_bytes(peer, bytes, 150000);
+    size_t waiting = kp_buf_len(&conn->input);
+    kp_conn_release(conn);
     nk_step(kit);
 
-    assert_in_range(kit->net.counters.messages_in, 10, 14);
+    assert_true(waiting > KP_STEP_BYTES);
+    assert_int_equal(kit->net.counters.messages_in, KP_STEP_BYTES / 5000 + 1);
     nk_settle(kit);
     assert_int_equal(kit->net.counters.messages_in, 30);
-    free(bytes);
     close(peer);
 }
 
@@ -395,6 +423,8 @@ main(void)
         TEST(given_bytes_that_do_not_fit_the_framing_when_read_then_protocol_error),
         TEST(
             given_a_flood_of_messages_when_stepping_then_64_a_step_and_the_other_is_served),
+        TEST(
+            given_more_than_one_read_of_lines_when_stepping_then_no_read_before_all_are_delivered),
         TEST(given_large_messages_when_stepping_then_64_kib_a_step),
         TEST(given_slow_handlers_when_stepping_then_the_turn_ends_after_a_few),
         TEST(given_a_held_connection_when_flooded_then_reading_stops_and_goes_on_after),

@@ -134,7 +134,9 @@ given_a_watch_that_the_kernel_refuses_when_told_then_the_connection_ends(void **
     int peer = nk_pair(kit, &conn);
 
     conn->source.fn(conn->source.arg, &event);
+    event = (struct kp_event){.filter = KP_READ};
     conn->source.fn(conn->source.arg, &event); /* a second event of the batch: E2 */
+    assert_false(conn->readable);
     nk_settle(kit);
 
     nk_told(kit, "disconnect 0 out of memory\ngone 0\n");

@@ -53,6 +53,8 @@ given_a_file_at_its_end_when_it_grows_then_read_is_ready(void **state)
 
     assert_int_equal(kit_wait_one(kq, fd, EVFILT_READ).data, 4);
     assert_int_equal(kit_peek(kq, &event, 1), 0);
+    assert_int_equal(pwrite(fd, "again", 5, 4), 5);
+    assert_int_equal(kit_wait_one(kq, fd, EVFILT_READ).data, 9);
     kit_close(fd);
 }
 

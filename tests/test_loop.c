@@ -166,7 +166,7 @@ static void
 remove_self(struct owner *owner, const struct kp_event *event)
 {
     (void)event;
-    kp_loop_remove(&owner->f->loop, &owner->source, true);
+    kp_loop_remove(&owner->f->loop, &owner->source);
 }
 
 static void
@@ -377,7 +377,7 @@ readd_other(struct owner *owner, const struct kp_event *event)
 
     (void)event;
     other->then = NULL;
-    kp_loop_remove(&f->loop, &other->source, true);
+    kp_loop_remove(&f->loop, &other->source);
     owner_add(other, other->fds[0]);
     owner_watch(other, KP_WRITE, KP_EDGE); /* not what the event in the batch is about */
 }
@@ -405,8 +405,8 @@ given_a_removed_source_when_its_open_descriptor_gets_data_then_no_event(void **s
     struct owner *a = owner_reading(f, 0);
     loop_kit_step_now(f);
 
-    kp_loop_remove(&f->loop, &a->source, true);
-    kp_loop_remove(&f->loop, &a->source, true);
+    kp_loop_remove(&f->loop, &a->source);
+    kp_loop_remove(&f->loop, &a->source);
     owner_put(a, "x");
 
     assert_int_equal(kp_loop_wait(&f->loop, 0), 0);
@@ -439,7 +439,7 @@ given_the_last_generation_of_a_slot_when_freed_then_the_first_again(void **state
     uint32_t slot = a->source.slot;
     f->loop.slots[slot].generation = sizeof(uintptr_t) >= 8 ? UINT32_MAX : 4095;
 
-    kp_loop_remove(&f->loop, &a->source, true);
+    kp_loop_remove(&f->loop, &a->source);
     owner_add(a, a->fds[0]);
 
     assert_int_equal(a->source.slot, slot);

@@ -263,6 +263,7 @@ given_a_member_that_ends_when_told_then_it_is_in_the_room_and_afterwards_not(voi
     kit->on_disconnect = NULL;
 
     assert_int_equal(lobby.room->count, N - 1);
+    assert_int_equal(kit->net.counters.broadcast_skipped, 0);
     assert_string_equal(nk_hear(kit, lobby.peers[0]), "left\n");
     lobby.peers[3] = nk_pair(kit, &lobby.conns[3]);
     end_lobby(&lobby);

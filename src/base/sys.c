@@ -19,7 +19,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/event.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* getentropy(): POSIX.1-2024 has it in <unistd.h>, macOS only here, OpenBSD not here. */
@@ -252,6 +254,17 @@ kernel_random(void *arg, void *buf, size_t len)
     return 0;
 }
 
+static int
+kernel_max_files(void *arg)
+{
+    struct rlimit limit;
+
+    (void)arg;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return -errno;
+    return limit.rlim_cur > INT_MAX ? INT_MAX : (int)limit.rlim_cur;
+}
+
 static uint64_t
 kernel_now_ns(void *arg)
 {
@@ -287,5 +300,6 @@ const struct kp_sys_calls kp_sys_kernel = {
     .kqueue = kernel_kqueue,
     .kevent = kernel_kevent,
     .random = kernel_random,
+    .max_files = kernel_max_files,
     .now_ns = kernel_now_ns,
 };

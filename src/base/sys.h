@@ -50,7 +50,8 @@ struct kp_sys_calls {
     int (*kevent)(void *arg, int kq, const struct kevent *changes, int n_changes,
                   struct kevent *events, int n_events, const struct timespec *timeout);
     int (*random)(void *arg, void *buf, size_t len); /* fills buf from the system */
-    uint64_t (*now_ns)(void *arg);                   /* CLOCK_MONOTONIC */
+    int (*max_files)(void *arg);   /* RLIMIT_NOFILE; INT_MAX: no limit */
+    uint64_t (*now_ns)(void *arg); /* CLOCK_MONOTONIC */
 };
 
 struct kp_sys {
@@ -95,6 +96,7 @@ int kp_sys_kqueue(struct kp_sys *sys);
 int kp_sys_kevent(struct kp_sys *sys, int kq, const struct kevent *changes, int n_changes,
                   struct kevent *events, int n_events, const struct timespec *timeout);
 int kp_sys_random(struct kp_sys *sys, void *buf, size_t len);
+int kp_sys_max_files(struct kp_sys *sys);
 uint64_t kp_sys_now_ns(struct kp_sys *sys);
 
 #endif

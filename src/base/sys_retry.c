@@ -251,6 +251,12 @@ kp_sys_random(struct kp_sys *sys, void *buf, size_t len)
     return rc;
 }
 
+int
+kp_sys_max_files(struct kp_sys *sys)
+{
+    return sys->calls->max_files(sys->arg);
+}
+
 uint64_t
 kp_sys_now_ns(struct kp_sys *sys)
 {

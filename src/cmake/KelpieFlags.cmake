@@ -6,7 +6,7 @@ include(CheckLinkerFlag)
 add_library(kelpie_flags INTERFACE)
 target_compile_options(kelpie_flags INTERFACE
   -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes
-  -Wformat=2 -Wimplicit-fallthrough)
+  -Wformat-security -Wimplicit-fallthrough)
 if(KELPIE_WERROR)
   target_compile_options(kelpie_flags INTERFACE -Werror)
 endif()

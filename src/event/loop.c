@@ -224,7 +224,7 @@ kp_loop_close(struct kp_loop *loop)
 
     for (size_t i = 0; i < loop->n_slots; i++)
         if (loop->slots[i].source != NULL)
-            kp_loop_remove(loop, loop->slots[i].source, true);
+            kp_loop_remove(loop, loop->slots[i].source);
     close_fd(loop, &loop->wake_fds[0]);
     close_fd(loop, &loop->wake_fds[1]);
     close_fd(loop, &loop->kq);

@@ -102,9 +102,9 @@ int kp_loop_watch(struct kp_loop *loop, struct kp_source *source, enum kp_filter
 
 /* Removes a source: no event of it is delivered any more, not even one of this batch. Its
  * watches are taken out of the kernel at once. The caller may close fd afterwards, or keep
- * it, as keep_fd says; it must not have closed it before. source->fd keeps its value.
- * Harmless when it is not added. */
-void kp_loop_remove(struct kp_loop *loop, struct kp_source *source, bool keep_fd);
+ * it; it must not have closed it before. source->fd keeps its value. Harmless when it is
+ * not added. */
+void kp_loop_remove(struct kp_loop *loop, struct kp_source *source);
 
 /* Says whether there are changes that the kernel does not know yet. Who polls loop->kq by
  * other means than kp_loop_wait must hand them in first: a wait with timeout 0. */

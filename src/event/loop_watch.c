@@ -260,11 +260,10 @@ kp_loop_watch(struct kp_loop *loop, struct kp_source *source, enum kp_filter fil
 }
 
 void
-kp_loop_remove(struct kp_loop *loop, struct kp_source *source, bool keep_fd)
+kp_loop_remove(struct kp_loop *loop, struct kp_source *source)
 {
     /* close(2) would do it too, but not for a descriptor that was duplicated, and not for
        what the layer for Linux keeps. There this costs no system call with EV_CLEAR. */
-    (void)keep_fd;
     if (source->slot == KP_NO_SLOT)
         return;
     for (int i = 0; i < KP_N_FILTERS; i++) {

@@ -156,7 +156,7 @@ acquire(struct kelpie_conn *conn, int fd)
     return 0;
 
 fail_remove:
-    kp_loop_remove(net->loop, &conn->source, true);
+    kp_loop_remove(net->loop, &conn->source);
 fail_leave:
     kp_conns_leave(conn);
 fail_give_count:
@@ -217,7 +217,7 @@ kp_conn_close_fd(struct kelpie_conn *conn)
         return;
     if (conn->aborted)
         kp_sockopt_reset_on_close(&net->env->sys, fd);
-    kp_loop_remove(net->loop, &conn->source, false);
+    kp_loop_remove(net->loop, &conn->source);
     /* An error of close changes nothing: the descriptor is gone in any case. */
     (void)kp_sys_close(&net->env->sys, fd);
     conn->source.fd = -1;

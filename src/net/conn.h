@@ -28,8 +28,8 @@ enum kp_conn_state { KP_CONN_OPEN, KP_CONN_DRAINING, KP_CONN_CLOSED };
 enum kp_conn_block {
     KP_BLOCK_FRESH = 1,  /* not announced yet */
     KP_BLOCK_PAUSED = 2, /* the script asked */
-    KP_BLOCK_OUTBOX = 4, /* the outbox is above its soft limit */
-    KP_BLOCK_INPUT = 8,  /* undelivered messages wait in the input buffer */
+    KP_BLOCK_OUTBOX = 4, /* the outbox is, or was, above its soft limit */
+    KP_BLOCK_INPUT = 8,  /* held, and enough waits in the input buffer */
     KP_BLOCK_END = 16,   /* the peer has ended */
 };
 
@@ -45,19 +45,19 @@ struct kelpie_conn {
     void *script;                 /* of the script layer; it frees it in on_gone */
 
     enum kp_conn_state state;
-    unsigned blocks;      /* enum kp_conn_block */
-    unsigned holds;       /* suspended handlers; messages wait while > 0 */
-    bool aborted : 1;     /* close with a reset */
-    bool announced : 1;   /* on_connect was called: on_disconnect is owed */
-    bool told : 1;        /* on_disconnect was called */
-    bool input_ended : 1; /* on_input_end was called */
-    bool host_told : 1;   /* of the server: its C handler has seen the disconnect */
-    bool host_done : 1;   /* and kept it from the script */
-    bool lingering : 1;   /* SHUT_WR is done */
-    bool over_soft : 1;   /* outbox has passed soft_outbox; on_drain is owed */
-    bool wants : 1;       /* the next message is let through although it is held */
-    bool readable : 1;    /* an event said so, and no recv has found it empty since */
-    bool saw_eof : 1; /* an event had EOF: a short read is not the end, read until 0 */
+    unsigned blocks;        /* enum kp_conn_block */
+    unsigned holds;         /* suspended handlers; messages wait while > 0 */
+    bool aborted : 1;       /* close with a reset */
+    bool announced : 1;     /* on_connect was called: on_disconnect is owed */
+    bool told : 1;          /* on_disconnect was called */
+    bool input_ended : 1;   /* on_input_end was called */
+    bool host_told : 1;     /* of the server: its C handler has seen the disconnect */
+    bool host_done : 1;     /* and kept it from the script */
+    bool lingering : 1;     /* SHUT_WR is done */
+    bool over_soft : 1;     /* outbox has passed soft_outbox; on_drain is owed */
+    bool wants : 1;         /* the next message is let through although it is held */
+    bool readable : 1;      /* an event said so, and no recv has found it empty since */
+    bool saw_eof : 1;       /* an event had EOF: read until 0, also after a short read */
     bool write_blocked : 1; /* the kernel took no more; KP_WRITE or retry_at_ns goes on */
     bool counted : 1;       /* in the count of its address */
     char reason[KP_CONN_REASON_SIZE];
@@ -71,7 +71,7 @@ struct kelpie_conn {
     size_t max_message;
     struct kp_buf input; /* what is not yet delivered; empty while idle */
     size_t lingered;     /* bytes discarded while lingering */
-    int error; /* 0, or the errno that ends it once its messages are delivered */
+    int error;           /* 0, or the errno that ends it after its messages */
 
     /* output */
     struct kp_outbox outbox;
@@ -103,7 +103,8 @@ int kp_conn_open(struct kp_net *net, struct kelpie_conn **out, int fd,
                  const union kp_peer *peer, struct kp_listener *listener) KP_MUST_CHECK;
 
 /* Queues one message, joined from parts and wrapped in the framing, or bytes as they are.
- * When the hard limit is in the way, what is queued is written first.
+ * When the hard limit is in the way, what is queued is written first, unless the socket
+ * is known to be full.
  * Returns   0; KELPIE_ECLOSED unless OPEN; KELPIE_EFULL, -ENOMEM: nothing was queued;
  *           KELPIE_EPROTO. */
 int kp_conn_send(struct kelpie_conn *conn, const struct iovec *parts, int n_parts);

@@ -95,8 +95,6 @@ end_for_frame_error(struct kelpie_conn *conn, int error)
 {
     if (error == KELPIE_ETOOLONG)
         kp_conn_close(conn, "message too long");
-    else if (error == -ENOMEM)
-        kp_conn_close(conn, "out of memory");
     else
         kp_conn_close(conn, "protocol error");
 }
@@ -122,8 +120,6 @@ cut(struct kelpie_conn *conn, const unsigned char *bytes, size_t len,
 {
     const struct kp_framing *framing = conn->has_once ? &conn->once : &conn->framing;
 
-    if (len == 0)
-        return 0;
     int rc = kp_frame_next(framing, &conn->frame, bytes, len, conn->max_message, out);
     if (rc == 0 && (conn->blocks & KP_BLOCK_END) != 0 && conn->error == 0)
         rc = kp_frame_rest(framing, bytes, len, out);

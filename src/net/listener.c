@@ -255,7 +255,7 @@ start(struct kp_listener *listener, int fd)
         return rc;
     rc = kp_loop_watch(net->loop, &listener->source, KP_READ, mode, 0);
     if (rc < 0) {
-        kp_loop_remove(net->loop, &listener->source, true);
+        kp_loop_remove(net->loop, &listener->source);
         return rc;
     }
     kp_list_append(&net->listeners, &listener->node);
@@ -366,7 +366,7 @@ kp_listener_close(struct kp_listener *listener)
 
     if (fd < 0)
         return;
-    kp_loop_remove(net->loop, &listener->source, false);
+    kp_loop_remove(net->loop, &listener->source);
     /* Before the close: afterwards a new server could own the name already. */
     unlink_if_ours(listener);
     (void)kp_sys_close(&net->env->sys, fd);

@@ -94,7 +94,7 @@ end_connections(struct kp_net *net)
 void
 kp_net_clear(struct kp_net *net)
 {
-    if (net->env == NULL)
+    if (net->scratch == NULL) /* it is clear */
         return;
     kp_listeners_stop(net);
     end_connections(net);
@@ -111,5 +111,6 @@ kp_net_clear(struct kp_net *net)
     kp_map_clear(&net->by_id);
     kp_map_clear(&net->by_ip);
     kp_map_clear(&net->rooms);
-    memset(net, 0, sizeof(*net));
+    /* Scripts are closed after the net, and cancel their timers then. */
+    *net = (struct kp_net){.env = net->env, .timers = net->timers, .spare_fd = -1};
 }

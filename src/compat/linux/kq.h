@@ -104,6 +104,7 @@ struct kq {
     uint32_t generation; /* the last one given out; never 0 */
 
     struct kq_watches watches;
+    size_t n_files; /* of these, how many are is_file */
     int inotify_fd; /* while there is a watch that needs it; or -1 */
 };
 
@@ -157,7 +158,8 @@ void kp_kq_watch_parent(struct kq *kq, struct kq_watch *watch);
 void kp_kq_watch_settle(struct kq *kq, struct kq_fd *entry);
 void kp_kq_watch_close_unused(struct kq *kq);
 bool kp_kq_watch_is_current(const struct kq_watch *watch);
-void kp_kq_watch_read(struct kq *kq);
+void kp_kq_watch_verify(struct kq *kq, struct kq_fd *entry);
+bool kp_kq_watch_read(struct kq *kq);
 
 /* kq_vnode.c */
 int kp_kq_vnode_change(struct kq *kq, const struct kevent *change);

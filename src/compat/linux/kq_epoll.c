@@ -206,8 +206,8 @@ kp_kq_epoll_change(struct kq *kq, const struct kevent *change)
         return -EINVAL;
 
     struct kq_fd *entry = kp_kq_fd_find(kq, fd);
-    if (entry != NULL && entry->watch != NULL && !kp_kq_watch_is_current(entry->watch))
-        kp_kq_fd_forget(kq, entry);
+    if (entry != NULL)
+        kp_kq_watch_verify(kq, entry);
     struct kq_note *note = entry != NULL ? note_of(entry, change->filter) : NULL;
     if (note == NULL || !note->is_live)
         return change->flags & EV_ADD ? add_note(kq, change) : kp_kq_fd_missing(fd);

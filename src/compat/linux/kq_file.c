@@ -18,7 +18,7 @@
  * silent while there is something to read.
  *
  * Such a descriptor has no registration that tells a closed and reused number, so the inode
- * is compared instead.
+ * is compared instead (kq_watch.c).
  */
 #include "kq.h"
 
@@ -52,6 +52,7 @@ kp_kq_file_start(struct kq *kq, struct kq_fd *entry, struct kq_note *note)
     int rc = kp_kq_watch_need(&watch, kq, entry, note->fd);
     if (rc != 0)
         return rc;
+    kq->n_files += !watch->is_file;
     watch->is_file = true;
     *due_of(watch, note) = true;
     if (note->filter == EVFILT_READ && S_ISREG(watch->known.st_mode))
@@ -105,6 +106,9 @@ void
 kp_kq_file_collect(struct kq *kq)
 {
     struct kq_watch *next;
+    if (kq->n_files == 0)
+        return;
+    (void)kp_kq_watch_read(kq); /* files that are gone, or have grown */
     for (struct kq_watch *watch = LIST_FIRST(&kq->watches); watch != NULL; watch = next) {
         next = LIST_NEXT(watch, link);
         struct kq_fd *entry = kp_kq_fd_find(kq, watch->fd);

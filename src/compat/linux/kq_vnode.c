@@ -10,13 +10,14 @@
  *   IN_ATTRIB, another link count   NOTE_LINK; with NOTE_ATTRIB if mode or owner changed too
  *   IN_ATTRIB                       NOTE_ATTRIB
  *   IN_MOVE_SELF                    NOTE_RENAME
- *   IN_UNMOUNT                      NOTE_REVOKE
  *   in a folder: IN_CREATE,         NOTE_WRITE, with NOTE_LINK if a subfolder came or went
  *   IN_DELETE, IN_MOVED_*           (the link count changed)
  *   the folder itself has no        NOTE_DELETE; told by the folder above
  *   links left
- *   IN_Q_OVERFLOW                   everything but NOTE_DELETE and NOTE_REVOKE: look for
- *                                   yourself
+ *   IN_Q_OVERFLOW                   everything but NOTE_DELETE: look for yourself
+ *
+ * NOTE_REVOKE is accepted and never reported: there is no revoke(2) on Linux, and a file
+ * system with open files is not unmounted.
  *
  * News about what is in a folder, rather than about the folder, come with a name, and only
  * those of entries that come and go are meant by a kqueue.
@@ -67,8 +68,6 @@ translate(struct kq_watch *watch, uint32_t mask, bool has_name)
         notes |= NOTE_WRITE | compare(watch, false);
     if (mask & (IN_MOVED_FROM | IN_MOVED_TO))
         notes |= NOTE_EXTEND;
-    if (mask & IN_UNMOUNT)
-        notes |= NOTE_REVOKE;
     if (has_name)
         return notes;
     if (mask & IN_MODIFY && !is_dir)
@@ -142,8 +141,8 @@ kp_kq_vnode_change(struct kq *kq, const struct kevent *change)
         return -EINVAL;
 
     struct kq_fd *entry = kp_kq_fd_find(kq, fd);
-    if (entry != NULL && entry->watch != NULL && !kp_kq_watch_is_current(entry->watch))
-        kp_kq_fd_forget(kq, entry);
+    if (entry != NULL)
+        kp_kq_watch_verify(kq, entry);
     struct kq_watch *watch = entry != NULL ? entry->watch : NULL;
     if (watch == NULL || !watch->vnode.is_live)
         return change->flags & EV_ADD ? add_vnode(kq, change) : kp_kq_fd_missing(fd);

@@ -10,7 +10,9 @@
  * only grow, hence no registration narrows that of another.
  *
  * Whether a number still means the same file is found out by comparing the inode, whenever
- * there is news about it: kqueue would have dropped the knote when the number was closed.
+ * there is news about it: kqueue would have dropped the knote when the number was closed. A
+ * file system gives the number of a deleted inode to the next one; but an inode that goes
+ * away is reported, IN_IGNORED, and cannot go away while it is open.
  *
  * inotify(7) says nothing to the watcher of a folder that is removed while somebody has it
  * open. The folder above knows: it is watched too, through /proc/self/fd/N/.. .
@@ -27,6 +29,10 @@
 #define FOLDER_BITS                                                                      \
  (IN_ATTRIB | IN_MOVE_SELF | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO)
 #define PARENT_BITS IN_DELETE
+
+/* How many buffers are read before a knote is changed: enough to catch up with all but a
+   flood. */
+#define MAX_READS 64
 
 /* Room for a few dozen events, at least one with the longest name. */
 #define BUFFER_SIZE 4096
@@ -157,8 +163,10 @@ kp_kq_watch_settle(struct kq *kq, struct kq_fd *entry)
     struct kq_watch *watch = entry->watch;
     if (watch == NULL)
         return;
-    if (!entry->read.is_live && !entry->write.is_live)
+    if (watch->is_file && !entry->read.is_live && !entry->write.is_live) {
         watch->is_file = false;
+        kq->n_files--;
+    }
     if (watch->is_file || watch->vnode.is_live)
         return;
     LIST_REMOVE(watch, link);
@@ -209,7 +217,9 @@ dispatch(struct kq *kq, int wd, uint32_t mask, bool has_name)
         bool is_parent = watch->parent_wd == wd && mask & IN_DELETE;
         if (!is_own && !is_parent)
             continue;
-        if (!kp_kq_watch_is_current(watch)) {
+        if (is_own && mask & IN_IGNORED)
+            watch->wd = -1;
+        if ((is_own && mask & IN_IGNORED) || !kp_kq_watch_is_current(watch)) {
             kp_kq_fd_forget(kq, kp_kq_fd_find(kq, watch->fd));
             continue;
         }
@@ -219,24 +229,39 @@ dispatch(struct kq *kq, int wd, uint32_t mask, bool has_name)
             kp_kq_vnode_event(kq, watch, mask, has_name);
         if (is_own && mask & (IN_MODIFY | IN_Q_OVERFLOW))
             watch->read_due = true; /* the file may have grown */
-        if (is_own && mask & IN_IGNORED)
-            watch->wd = -1;
     }
 }
 
 /*
  * Reads what inotify has to say, one buffer at a time; epoll repeats itself if there is more.
+ *
+ * Returns   whether there was something.
  */
-void
+bool
 kp_kq_watch_read(struct kq *kq)
 {
     _Alignas(struct inotify_event) char buffer[BUFFER_SIZE];
     if (kq->inotify_fd < 0)
-        return;
+        return false;
     ssize_t n = KQ_CALL(read)(kq->inotify_fd, buffer, sizeof(buffer));
     for (ssize_t at = 0; at < n;) {
         const struct inotify_event *event = (const void *)(buffer + at);
         dispatch(kq, event->wd, event->mask, event->len > 0);
         at += (ssize_t)(sizeof(*event) + event->len);
     }
+    return n > 0;
+}
+
+/*
+ * Drops the knotes of an entry if it has a watch and its number means another file now.
+ */
+void
+kp_kq_watch_verify(struct kq *kq, struct kq_fd *entry)
+{
+    if (entry->watch == NULL)
+        return;
+    for (int i = 0; i < MAX_READS && kp_kq_watch_read(kq); i++)
+        ;
+    if (entry->watch != NULL && !kp_kq_watch_is_current(entry->watch))
+        kp_kq_fd_forget(kq, entry);
 }

@@ -144,7 +144,7 @@ take_events(struct kq *kq, const struct epoll_event *taken, int n)
         else if (data == (uint64_t)kq->bell_fd)
             kq->is_rung = false;
         else if (data == (uint64_t)kq->inotify_fd)
-            kp_kq_watch_read(kq);
+            (void)kp_kq_watch_read(kq); /* one buffer; epoll comes back for more */
     }
 }
 

@@ -56,7 +56,7 @@
 #define NOTE_ATTRIB 0x0008
 #define NOTE_LINK   0x0010
 #define NOTE_RENAME 0x0020
-#define NOTE_REVOKE 0x0040
+#define NOTE_REVOKE 0x0040 /* never happens on Linux */
 
 /* EVFILT_READ and EVFILT_WRITE, only here: data is not wanted and will be 0. It saves the
    system call that finds it out. compat.h defines it as 0 where there is no such thing. */
