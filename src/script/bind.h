@@ -1,0 +1,111 @@
+/*
+ * bind.h - the Lua types of kelpie: one file each, opened by lua_kelpie.c
+ */
+#ifndef KP_BIND_H
+#define KP_BIND_H
+
+#include <sys/uio.h>
+
+#include "generation.h"
+#include "net/room.h"
+
+/* Opens the module table `kelpie` (lua_kelpie.c): pushes it. [-0, +1] */
+int kp_lua_open_kelpie(lua_State *L);
+
+/* Each registers its metatable and adds its functions to the module table on top. */
+void kp_lua_open_conn(lua_State *L);
+void kp_lua_open_room(lua_State *L);
+void kp_lua_open_timer(lua_State *L);
+void kp_lua_open_keep(lua_State *L);
+
+/* Pushes the one handle of a connection in this generation. [-0, +1] */
+void kp_lua_push_conn(lua_State *L, struct kelpie_conn *conn);
+
+/* Pushes a handle for a connection known by its id: its handle if it lives, else a new one
+ * of a gone connection. [-0, +1] */
+void kp_lua_push_conn_id(lua_State *L, uint64_t id, uint32_t number);
+
+/* Returns the connection of the handle at index, or NULL when it is gone; raises when the
+ * value is no connection (opt: nil and none are NULL, too). kp_lua_test_conn never raises:
+ * false when it is no handle. */
+struct kelpie_conn *kp_lua_check_conn(lua_State *L, int index);
+struct kelpie_conn *kp_lua_opt_conn(lua_State *L, int index);
+bool kp_lua_test_conn(lua_State *L, int index, uint64_t *id, uint32_t *number);
+
+/* conn.data of a connection in this generation: pushes the table, or nil when the script
+ * never touched it. Never allocates. [-0, +1] */
+void kp_lua_push_conn_data(lua_State *L, struct kelpie_conn *conn);
+/* Pops a table and makes it conn.data. [-1, +0] */
+void kp_lua_set_conn_data(lua_State *L, struct kelpie_conn *conn);
+
+/* Makes the handle of a connection one of a gone connection. Never raises. */
+void kp_lua_forget_conn(struct kp_generation *gen, struct kelpie_conn *conn);
+
+/* Pushes the handle of a room in this generation. [-0, +1] */
+void kp_lua_push_room(lua_State *L, struct kelpie_room *room);
+/* Returns the room of the handle at index, or NULL when it is none. Never raises. */
+struct kelpie_room *kp_lua_test_room(lua_State *L, int index);
+/* Returns the room at index, a handle or a name; the handle takes the name's place on the
+ * stack. Raises for anything else. */
+struct kelpie_room *kp_lua_check_room(lua_State *L, int index);
+
+/* Cancels the timers of a generation (swap, free). Never raises. */
+void kp_lua_cancel_timers(struct kp_generation *gen);
+
+/* ---- what the bindings share: lua_args.c -------------------------------------------- */
+
+/* The string and number arguments from `first` on, as parts of one message, without joining
+ * them in Lua.
+ * Raises    for other types, for none, and for more than KP_LUA_MAX_PARTS.
+ * Borrows   the strings on the stack. */
+#define KP_LUA_MAX_PARTS 64
+struct kp_lua_parts {
+    struct iovec iov[KP_LUA_MAX_PARTS];
+    int n;
+};
+void kp_lua_check_parts(lua_State *L, int first, struct kp_lua_parts *out);
+
+/* One string or number argument. Borrows the string on the stack. */
+struct iovec kp_lua_check_part(lua_State *L, int index);
+
+/* A number of seconds, in nanoseconds; more than 300 years, also math.huge, are 300 years.
+ * Raises    for what is no number, for nan, and for less than 0. */
+uint64_t kp_lua_check_seconds(lua_State *L, int index);
+
+/* Push the results of an operation; all return how many. [-0, +1 or +3]
+ * result: true, or nil, message, code; count: a number or the same; changed: a boolean or
+ * the same; closed: nil, "connection closed", "closed". */
+int kp_lua_push_result(lua_State *L, int result);
+int kp_lua_push_count(lua_State *L, int result);
+int kp_lua_push_changed(lua_State *L, int result);
+int kp_lua_push_closed(lua_State *L);
+
+/* ---- userdata types: lua_type.c ------------------------------------------------------ */
+
+/* One type. Its address is the registry's key of its metatable. */
+struct kp_lua_type {
+    const char *name; /* "kelpie.conn" */
+    const char *word; /* "conn", in messages */
+    const char *hint; /* after "conn has no field 'x'", when no name is near */
+    const luaL_Reg *methods;
+    const luaL_Reg *fields; /* called with the userdata at index 1; push one value */
+    const luaL_Reg *metamethods;
+};
+
+/* Registers the metatable of a type. */
+void kp_lua_open_type(lua_State *L, const struct kp_lua_type *type);
+
+/* Makes a userdata of the type, zeroed. [-0, +1] */
+void *kp_lua_new(lua_State *L, const struct kp_lua_type *type, size_t size,
+                 int n_uservalues);
+
+/* Return the userdata at index. test: NULL when it is none of the type, never raises; check:
+ * raises; check_self: the same for index 1 of a method, which is named "conn:send". */
+void *kp_lua_test(lua_State *L, int index, const struct kp_lua_type *type);
+void *kp_lua_check(lua_State *L, int index, const struct kp_lua_type *type);
+void *kp_lua_check_self(lua_State *L, const struct kp_lua_type *type, const char *method);
+
+/* Raises that the field named at index 2 cannot be set. */
+int kp_lua_refuse_field(lua_State *L, const struct kp_lua_type *type);
+
+#endif

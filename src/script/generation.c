@@ -1,0 +1,390 @@
+/*
+ * generation.c - one loaded version of the scripts: a lua_State and the door to it
+ *
+ * Everything that can raise a Lua error runs below kp_generation_enter: a protected call of a
+ * C function on the main thread of the state. Handlers run in coroutines (task.c), which are
+ * protected by lua_resume; what is pushed for them is pushed by such a C function first.
+ *
+ *     kp_generation_call   prepare_call   protected: handler, conn, text -> a task's stack
+ *                          kp_task_run    the handler itself
+ *
+ * The state allocates through generation_alloc, which holds it to lua_memory. A state that
+ * hovers at its cap must still be able to say so: memory_reserve lifts the cap a little while
+ * an error is reported.
+ */
+#include "generation.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "bind.h"
+#include "net/listener.h"
+#include "report.h"
+#include "sandbox.h"
+#include "task.h"
+
+#define REPORT_RESERVE (256 * 1024) /* a message, a traceback, a call of on_error */
+
+/* --- memory ---------------------------------------------------------------------------- */
+
+static bool
+has_room(const struct kp_generation *gen, size_t more)
+{
+    size_t cap = gen->script->limits.lua_memory;
+
+    if (cap == 0)
+        return true;
+    if (gen->memory_reserve)
+        cap += REPORT_RESERVE;
+    return gen->lua_bytes <= cap && more <= cap - gen->lua_bytes;
+}
+
+/* As lua_Alloc. For a new block old_size is a type tag, not a size. */
+static void *
+generation_alloc(void *ud, void *ptr, size_t old_size, size_t new_size)
+{
+    struct kp_generation *gen = ud;
+    struct kp_mem *mem = &gen->script->env->mem;
+    size_t had = ptr ? old_size : 0;
+
+    if (new_size == 0) {
+        kp_mem_free(mem, ptr, had);
+        gen->lua_bytes -= had;
+        return NULL;
+    }
+    if (new_size > had && !has_room(gen, new_size - had))
+        return NULL;
+
+    void *block = kp_mem_realloc(mem, ptr, had, new_size);
+    if (block)
+        gen->lua_bytes += new_size - had;
+    return block;
+}
+
+/* An error outside of every protected call: a bug of kelpie or of a C module. Lua aborts when
+ * this returns. */
+static int
+on_panic(lua_State *L)
+{
+    struct kp_generation *gen = kp_generation_of(L);
+    const char *message = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "?";
+
+    kp_log_write(&gen->script->env->log, KELPIE_LOG_ERROR,
+                 "unprotected error in a call to Lua: %s", message);
+    return 0;
+}
+
+/* --- making a state -------------------------------------------------------------------- */
+
+/* Makes a table and a registry reference to it. mode is "v" for weak values, or NULL. */
+static void
+make_table(lua_State *L, int *ref, const char *mode)
+{
+    lua_newtable(L);
+    if (mode) {
+        lua_newtable(L);
+        lua_pushstring(L, mode);
+        lua_setfield(L, -2, "__mode");
+        lua_setmetatable(L, -2);
+    }
+    *ref = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+static void
+add_preloads(lua_State *L, struct kp_script *script)
+{
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+    kp_list_each(node, &script->preloads) {
+        struct kp_preload *preload = kp_container_of(node, struct kp_preload, node);
+        lua_pushcfunction(L, preload->open);
+        lua_setfield(L, -2, preload->name);
+    }
+    lua_pop(L, 1);
+}
+
+/* Fills a fresh state. */
+static int
+open_state(lua_State *L)
+{
+    struct kp_generation *gen = lua_touserdata(L, 1);
+
+    make_table(L, &gen->conns_ref, NULL);
+    make_table(L, &gen->rooms_ref, "v");
+    make_table(L, &gen->keeps_ref, NULL);
+    make_table(L, &gen->classes_ref, NULL);
+    make_table(L, &gen->timers_ref, NULL);
+    make_table(L, &gen->files_ref, NULL);
+    kp_sandbox_open(L, gen);
+    add_preloads(L, gen->script);
+
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    kp_lua_open_kelpie(L);
+    lua_setfield(L, -2, "kelpie");
+    return 0;
+}
+
+static struct kp_generation *
+generation_alloc_struct(struct kp_script *script, uint64_t number)
+{
+    struct kp_generation *gen = kp_mem_zalloc(&script->env->mem, sizeof *gen);
+
+    if (!gen)
+        return NULL;
+    gen->script = script;
+    gen->number = number;
+    gen->phase = KP_STAGING;
+    gen->conns_ref = gen->rooms_ref = gen->keeps_ref = LUA_NOREF;
+    gen->classes_ref = gen->timers_ref = gen->files_ref = LUA_NOREF;
+    kp_handlers_init(&gen->handlers);
+    kp_watchdog_init(&gen->watchdog, &script->env->sys);
+    kp_list_init(&gen->suspended);
+    kp_list_init(&gen->ready);
+    kp_list_init(&gen->pool);
+    kp_list_init(&gen->made);
+    kp_list_init(&gen->timers);
+    return gen;
+}
+
+int
+kp_generation_new(struct kp_script *script, struct kp_generation **out, uint64_t number)
+{
+    struct kp_generation *gen = generation_alloc_struct(script, number);
+
+    *out = NULL;
+    if (!gen)
+        return -ENOMEM;
+    gen->L = lua_newstate(generation_alloc, gen);
+    if (!gen->L) {
+        kp_generation_free(gen);
+        return -ENOMEM;
+    }
+    memcpy(lua_getextraspace(gen->L), &gen, sizeof gen); /* coroutines copy it */
+    lua_atpanic(gen->L, on_panic);
+
+    int rc = kp_generation_enter(gen, open_state, gen, script->limits.load_timeout_ns);
+    if (rc < 0) {
+        kp_generation_free(gen);
+        return rc;
+    }
+    *out = gen;
+    return 0;
+}
+
+void
+kp_generation_free(struct kp_generation *gen)
+{
+    if (!gen)
+        return;
+
+    struct kp_mem *mem = &gen->script->env->mem;
+    if (gen->L) {
+        kp_task_cancel_all(gen);
+        if (gen->timers_ref != LUA_NOREF)
+            kp_lua_cancel_timers(gen);
+        lua_close(gen->L);
+    }
+    kp_mem_free(mem, gen->named, gen->n_named * sizeof *gen->named);
+    kp_mem_free(mem, gen, sizeof *gen);
+}
+
+struct kp_generation *
+kp_generation_of(lua_State *L)
+{
+    struct kp_generation *gen;
+
+    memcpy(&gen, lua_getextraspace(L), sizeof gen);
+    return gen;
+}
+
+void
+kp_generation_check_serving(lua_State *L, const char *name)
+{
+    if (kp_generation_of(L)->phase == KP_STAGING)
+        luaL_error(L, "%s: not allowed while loading; do it in on_load or a handler",
+                   name);
+}
+
+/* --- the door -------------------------------------------------------------------------- */
+
+/* Message handler: the error value as a string, and the traceback. */
+static int
+with_traceback(lua_State *L)
+{
+    struct kp_generation *gen = kp_generation_of(L);
+
+    gen->memory_reserve = true;
+    kp_report_message_handler(L);
+    lua_pushliteral(L, "\n"); /* not through luaL_traceback, which stops at a NUL */
+    luaL_traceback(L, L, NULL, 1);
+    lua_concat(L, 3);
+    return 1;
+}
+
+/* Returns the length of text without the ending, if it has that. */
+static size_t
+without(const char *ending, const char *text, size_t len)
+{
+    size_t n = strlen(ending);
+
+    return len >= n && memcmp(text + len - n, ending, n) == 0 ? len - n : len;
+}
+
+/* Copies the message at the top of the stack to script->error, without the last line of its
+ * traceback, which is our own trampoline. */
+static void
+keep_error(struct kp_script *script, lua_State *L)
+{
+    size_t len = 0;
+    const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : "";
+
+    len = without("\n\t[C]: in ?", text, len);
+    len = without("\nstack traceback:", text, len);
+    if (len >= sizeof script->error)
+        len = sizeof script->error - 1;
+    memcpy(script->error, text, len);
+    script->error[len] = '\0';
+    for (size_t i = 0; i < len; i++) {
+        if (script->error[i] == '\0')
+            script->error[i] = '?';
+    }
+}
+
+int
+kp_generation_enter(struct kp_generation *gen, lua_CFunction fn, void *arg,
+                    uint64_t budget_ns)
+{
+    lua_State *L = gen->L;
+    bool nested = gen->watchdog.running != NULL; /* the outer call's budget holds */
+    int top = lua_gettop(L);
+
+    if (!lua_checkstack(L, 4))
+        return -ENOMEM;
+    if (!nested)
+        kp_watchdog_start(&gen->watchdog, L, budget_ns);
+    lua_pushcfunction(L, with_traceback);
+    lua_pushcfunction(L, fn);
+    lua_pushlightuserdata(L, arg);
+    int status = lua_pcall(L, 1, 0, top + 1);
+    if (!nested)
+        (void)kp_watchdog_stop(&gen->watchdog); /* a killed call has an error status */
+    gen->memory_reserve = false;
+
+    if (status != LUA_OK) {
+        keep_error(gen->script, L);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    assert(lua_gettop(L) == top);
+    if (status == LUA_OK)
+        return 0;
+    return status == LUA_ERRMEM ? -ENOMEM : KELPIE_ESCRIPT;
+}
+
+/* --- calling handlers ------------------------------------------------------------------ */
+
+/* One call that is being prepared. */
+struct call {
+    enum kp_handler handler;
+    int ref;
+    bool wants_conn; /* conn is an argument, nil when NULL */
+    struct kelpie_conn *conn;
+    const void *text[2]; /* NULL: none */
+    size_t len[2];
+    struct kp_task *task;
+    int n_args;
+};
+
+/* Pushes handler and arguments, then moves them to a task, which from there on is not in the
+ * way of an error any more. */
+static int
+prepare_call(lua_State *L)
+{
+    struct call *call = lua_touserdata(L, 1);
+    struct kp_generation *gen = kp_generation_of(L);
+
+    lua_settop(L, 0);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, call->ref);
+    if (call->conn)
+        kp_lua_push_conn(L, call->conn);
+    else if (call->wants_conn)
+        lua_pushnil(L);
+    for (int i = 0; i < 2 && call->text[i]; i++)
+        lua_pushlstring(L, call->text[i], call->len[i]);
+    call->n_args = lua_gettop(L) - 1;
+
+    call->task = kp_task_new(L, gen, kp_handler_name(call->handler));
+    lua_xmove(L, call->task->co, call->n_args + 1);
+    return 0;
+}
+
+static int
+run_call(struct kp_generation *gen, struct call *call)
+{
+    if (call->conn && !kp_session_get(call->conn) && call->handler != KP_ON_DISCONNECT) {
+        kp_report_failure(gen, kp_handler_name(call->handler), call->conn,
+                          "not enough memory");
+        return -ENOMEM;
+    }
+    int rc = kp_generation_enter(gen, prepare_call, call, 0);
+    if (rc < 0) {
+        kp_report_failure(gen, kp_handler_name(call->handler), call->conn,
+                          gen->script->error);
+        return rc;
+    }
+    call->task->handler = call->handler;
+    call->task->conn = call->conn;
+    gen->message = call->text[0];
+    gen->message_len = call->len[0];
+    gen->calls++;
+    rc = kp_task_run(call->task, call->n_args);
+    gen->message = NULL;
+    return rc;
+}
+
+int
+kp_generation_call(struct kp_generation *gen, enum kp_handler handler,
+                   struct kelpie_conn *conn, const void *text, size_t len)
+{
+    struct call call = {
+        .handler = handler,
+        .ref = kp_generation_handlers(gen, conn)->refs[handler],
+        .conn = conn,
+        .text = {text},
+        .len = {len},
+    };
+
+    assert(!gen->script->in_call);
+    return call.ref == LUA_NOREF ? 0 : run_call(gen, &call);
+}
+
+int
+kp_generation_call_on_error(struct kp_generation *gen, struct kelpie_conn *conn,
+                            const char *message, const char *traceback)
+{
+    struct call call = {
+        .handler = KP_ON_ERROR,
+        .ref = kp_generation_handlers(gen, conn)->refs[KP_ON_ERROR],
+        .wants_conn = true,
+        .conn = conn,
+        .text = {message, traceback},
+        .len = {strlen(message), strlen(traceback)},
+    };
+
+    assert(!gen->script->in_call);
+    if (call.ref == LUA_NOREF)
+        call.ref = gen->handlers.refs[KP_ON_ERROR];
+    return call.ref == LUA_NOREF ? 0 : run_call(gen, &call);
+}
+
+struct kp_handlers *
+kp_generation_handlers(struct kp_generation *gen, const struct kelpie_conn *conn)
+{
+    const char *name = conn && conn->listener ? conn->listener->name : "";
+
+    for (size_t i = 0; name[0] && i < gen->n_named; i++) {
+        if (strcmp(gen->named[i].listener, name) == 0)
+            return &gen->named[i];
+    }
+    return &gen->handlers;
+}

@@ -1,0 +1,105 @@
+/*
+ * lua_args.c - arguments and results that all bindings share
+ *
+ * Arguments that make no sense raise, at the line of the script that passed them. What a
+ * healthy program can meet is a result: nil, a sentence, and a code to compare with.
+ */
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#include "bind.h"
+
+/* Three hundred years stand for everything longer, also for math.huge; a deadline that far
+ * away still fits into nanoseconds. */
+#define MAX_SECONDS 1e10
+
+void
+kp_lua_check_parts(lua_State *L, int first, struct kp_lua_parts *out)
+{
+    int n = lua_gettop(L) - first + 1;
+
+    if (n < 1)
+        luaL_argerror(L, first, "string or number expected, got no value");
+    if (n > KP_LUA_MAX_PARTS)
+        luaL_error(L, "at most %d values at a time; join them with table.concat",
+                   KP_LUA_MAX_PARTS);
+    for (int i = 0; i < n; i++)
+        out->iov[i] = kp_lua_check_part(L, first + i);
+    out->n = n;
+}
+
+struct iovec
+kp_lua_check_part(lua_State *L, int index)
+{
+    size_t len;
+    const char *bytes = luaL_checklstring(L, index, &len);
+
+    return (struct iovec){.iov_base = (void *)(uintptr_t)bytes, .iov_len = len};
+}
+
+static int
+push_failure(lua_State *L, const char *message, const char *code)
+{
+    lua_pushnil(L);
+    lua_pushstring(L, message);
+    lua_pushstring(L, code);
+    return 3;
+}
+
+int
+kp_lua_push_closed(lua_State *L)
+{
+    return push_failure(L, "connection closed", "closed");
+}
+
+int
+kp_lua_push_result(lua_State *L, int result)
+{
+    switch (result) {
+    case KELPIE_ECLOSED:
+        return kp_lua_push_closed(L);
+    case KELPIE_EFULL:
+        return push_failure(L, "outbox full", "full");
+    case KELPIE_EPROTO:
+        return push_failure(L, "message does not fit the framing", "protocol");
+    case -ENOMEM:
+        return push_failure(L, "out of memory", "memory");
+    default:
+        break;
+    }
+    if (result < 0)
+        return push_failure(L, strerror(-result), "failed");
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+int
+kp_lua_push_count(lua_State *L, int result)
+{
+    if (result < 0)
+        return kp_lua_push_result(L, result);
+    lua_pushinteger(L, result);
+    return 1;
+}
+
+int
+kp_lua_push_changed(lua_State *L, int result)
+{
+    if (result < 0)
+        return kp_lua_push_result(L, result);
+    lua_pushboolean(L, result);
+    return 1;
+}
+
+uint64_t
+kp_lua_check_seconds(lua_State *L, int index)
+{
+    lua_Number seconds = luaL_checknumber(L, index);
+
+    if (isnan(seconds) || seconds < 0)
+        luaL_argerror(L, index, "a number of seconds expected, 0 or more");
+    if (seconds > MAX_SECONDS)
+        seconds = MAX_SECONDS;
+    return (uint64_t)(seconds * (lua_Number)KP_NS_PER_S);
+}

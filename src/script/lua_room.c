@@ -1,0 +1,392 @@
+/*
+ * lua_room.c - rooms, as scripts see them
+ *
+ * A handle holds one reference of its room, given back by the collector. Handles are found
+ * by name in gen->rooms_ref, whose values are weak: a room that no script holds and nobody
+ * is in costs nothing.
+ */
+#include <errno.h>
+
+#include "bind.h"
+
+struct handle {
+    struct kelpie_room *room; /* NULL while it is being made */
+};
+
+static const char metatable_key; /* its address is the registry's key */
+
+/* ---- handles ------------------------------------------------------------------------- */
+
+static struct handle *
+test_handle(lua_State *L, int index)
+{
+    struct handle *handle = lua_touserdata(L, index);
+
+    if (handle == NULL || !lua_getmetatable(L, index))
+        return NULL;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key);
+    bool is_handle = lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+    return is_handle ? handle : NULL;
+}
+
+struct kelpie_room *
+kp_lua_test_room(lua_State *L, int index)
+{
+    const struct handle *handle = test_handle(L, index);
+
+    return handle != NULL ? handle->room : NULL;
+}
+
+/* Pushes a handle that holds no room yet. [-0, +1] */
+static struct handle *
+new_handle(lua_State *L)
+{
+    struct handle *handle = lua_newuserdatauv(L, sizeof(*handle), 0);
+
+    handle->room = NULL;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key);
+    lua_setmetatable(L, -2);
+    return handle;
+}
+
+/* Pushes the handle of that name if the script holds one. [-0, +0 or +1] */
+static struct kelpie_room *
+push_known_handle(lua_State *L, const char *name, size_t len)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, kp_generation_of(L)->rooms_ref);
+    lua_pushlstring(L, name, len);
+    lua_rawget(L, -2);
+    lua_remove(L, -2);
+    const struct handle *handle = lua_touserdata(L, -1);
+    if (handle != NULL)
+        return handle->room;
+    lua_pop(L, 1);
+    return NULL;
+}
+
+/* Makes the handle at the top the one of its room's name. [-0, +0] */
+static void
+remember_handle(lua_State *L, const struct kelpie_room *room)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, kp_generation_of(L)->rooms_ref);
+    lua_pushlstring(L, room->name, room->name_len);
+    lua_pushvalue(L, -3);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+}
+
+void
+kp_lua_push_room(lua_State *L, struct kelpie_room *room)
+{
+    luaL_checkstack(L, 4, "room");
+    if (push_known_handle(L, room->name, room->name_len) != NULL)
+        return;
+    struct handle *handle = new_handle(L);
+    kp_room_ref(room);
+    handle->room = room;
+    remember_handle(L, room);
+}
+
+/* Pushes the handle of a room, which is made if there is none of that name. [-0, +1] */
+static struct kelpie_room *
+push_room_named(lua_State *L, const char *name, size_t len)
+{
+    struct kelpie_room *room = push_known_handle(L, name, len);
+
+    if (room != NULL)
+        return room;
+    struct handle *handle = new_handle(L);
+    if (kp_room_open(kp_generation_of(L)->script->net, &handle->room, name, len) < 0)
+        luaL_error(L, "not enough memory");
+    remember_handle(L, handle->room);
+    return handle->room;
+}
+
+struct kelpie_room *
+kp_lua_check_room(lua_State *L, int index)
+{
+    struct kelpie_room *room = kp_lua_test_room(L, index);
+
+    if (room != NULL)
+        return room;
+    size_t len = 0;
+    const char *name =
+        lua_type(L, index) == LUA_TSTRING ? lua_tolstring(L, index, &len) : NULL;
+    if (name == NULL)
+        luaL_argerror(L, index,
+                      lua_pushfstring(L, "a room or its name expected, got %s",
+                                      luaL_typename(L, index)));
+    room = push_room_named(L, name, len);
+    lua_replace(L, index); /* the argument's place keeps the handle alive */
+    return room;
+}
+
+static struct kelpie_room *
+check_self(lua_State *L)
+{
+    struct kelpie_room *room = kp_lua_test_room(L, 1);
+
+    if (room == NULL)
+        luaL_argerror(
+            L, 1,
+            lua_pushfstring(L,
+                            "a room expected, got %s; methods are called with a "
+                            "colon, room:send(...)",
+                            luaL_typename(L, 1)));
+    return room;
+}
+
+static int
+l_gc(lua_State *L)
+{
+    struct handle *handle = lua_touserdata(L, 1);
+
+    if (handle->room != NULL)
+        kp_room_unref(handle->room);
+    handle->room = NULL;
+    return 0;
+}
+
+/* ---- functions and methods ----------------------------------------------------------- */
+
+/***
+Finds or makes the room of that name. Allowed while loading.
+@function room
+@string name any bytes
+@treturn kelpie.room the same one for the same name
+@usage local lobby = kelpie.room("lobby")
+*/
+static int
+l_room(lua_State *L)
+{
+    size_t len;
+    const char *name = luaL_checklstring(L, 1, &len);
+
+    push_room_named(L, name, len);
+    return 1;
+}
+
+/***
+Adds a connection.
+@function room:join
+@tparam kelpie.conn conn
+@treturn[1] boolean whether it was not in it
+@treturn[2] nil
+@treturn[2] string message
+@treturn[2] string code: "closed" or "memory"
+*/
+static int
+l_join(lua_State *L)
+{
+    struct kelpie_room *room = check_self(L);
+    struct kelpie_conn *conn = kp_lua_check_conn(L, 2);
+
+    kp_generation_check_serving(L, "room:join");
+    return conn == NULL ? kp_lua_push_closed(L)
+                        : kp_lua_push_changed(L, kp_room_join(room, conn));
+}
+
+/***
+Takes a connection out.
+@function room:leave
+@tparam kelpie.conn conn
+@treturn[1] boolean whether it was in it
+@treturn[2] nil
+@treturn[2] string message
+@treturn[2] string code: "closed"
+*/
+static int
+l_leave(lua_State *L)
+{
+    struct kelpie_room *room = check_self(L);
+    struct kelpie_conn *conn = kp_lua_check_conn(L, 2);
+
+    kp_generation_check_serving(L, "room:leave");
+    return conn == NULL ? kp_lua_push_closed(L)
+                        : kp_lua_push_changed(L, kp_room_leave(room, conn));
+}
+
+/***
+Tells whether a connection is in the room.
+@function room:has
+@tparam kelpie.conn conn
+@treturn boolean
+*/
+static int
+l_has(lua_State *L)
+{
+    struct kelpie_room *room = check_self(L);
+    struct kelpie_conn *conn = kp_lua_check_conn(L, 2);
+
+    lua_pushboolean(L, conn != NULL && kp_room_has(room, conn));
+    return 1;
+}
+
+/* Sends argument 2 to all members but argument 3. */
+static int
+send_to_room(lua_State *L, const char *name, bool wrap)
+{
+    struct kelpie_room *room = check_self(L);
+    struct iovec part = kp_lua_check_part(L, 2);
+    struct kelpie_conn *except = kp_lua_opt_conn(L, 3);
+
+    kp_generation_check_serving(L, name);
+    return kp_lua_push_count(L, kp_room_send(room, &part, 1, wrap, except));
+}
+
+/***
+Sends one message to every member.
+@function room:send
+@tparam string|number message
+@tparam[opt] kelpie.conn except one that does not get it
+@treturn[1] integer how many took it
+@treturn[2] nil
+@treturn[2] string message
+@treturn[2] string code: "memory"
+@usage lobby:send(line, conn)
+*/
+static int
+l_send(lua_State *L)
+{
+    return send_to_room(L, "room:send", true);
+}
+
+/***
+Sends bytes as they are to every member.
+@function room:write
+@tparam string|number bytes
+@tparam[opt] kelpie.conn except
+@treturn[1] integer how many took it
+@treturn[2] nil
+@treturn[2] string message
+@treturn[2] string code: "memory"
+*/
+static int
+l_write(lua_State *L)
+{
+    return send_to_room(L, "room:write", false);
+}
+
+/* upvalue 1: the members as they were; 2: the next place */
+static int
+next_member(lua_State *L)
+{
+    lua_Integer place = lua_tointeger(L, lua_upvalueindex(2));
+
+    while (lua_rawgeti(L, lua_upvalueindex(1), place) != LUA_TNIL) {
+        const struct kelpie_conn *conn = kp_lua_check_conn(L, -1);
+        place++;
+        if (conn != NULL && kp_conn_is_open(conn)) {
+            lua_pushinteger(L, place);
+            lua_replace(L, lua_upvalueindex(2));
+            return 1;
+        }
+        lua_pop(L, 1);
+    }
+    return 1; /* nil */
+}
+
+/***
+Walks the members that are open; joining and leaving meanwhile change nothing.
+@function room:members
+@treturn function iterator of kelpie.conn
+@usage for conn in lobby:members() do conn:send("hello") end
+*/
+static int
+l_members(lua_State *L)
+{
+    struct kelpie_room *room = check_self(L);
+    lua_Integer n = 0;
+
+    lua_newtable(L);
+    kp_list_each(node, &room->members) {
+        struct kp_member *member = kp_container_of(node, struct kp_member, of_room);
+        kp_lua_push_conn(L, member->conn);
+        lua_rawseti(L, -2, ++n);
+    }
+    lua_pushinteger(L, 1);
+    lua_pushcclosure(L, next_member, 2);
+    return 1;
+}
+
+/* ---- fields -------------------------------------------------------------------------- */
+
+static const char *const field_names[] = {"name",    "has",  "join", "leave",
+                                          "members", "send", "write"};
+
+/* upvalue 1: the table of methods */
+static int
+l_index(lua_State *L)
+{
+    const struct kelpie_room *room = check_self(L);
+
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
+        return 1;
+    lua_pushliteral(L, "name");
+    if (!lua_rawequal(L, 2, -1))
+        return kp_lua_unknown_field(L, "a room", "", field_names,
+                                    sizeof(field_names) / sizeof(field_names[0]));
+    lua_pushlstring(L, room->name, room->name_len);
+    return 1;
+}
+
+static int
+l_newindex(lua_State *L)
+{
+    check_self(L);
+    return luaL_error(L,
+                      "a room has no fields to set; keep values of your own in a table");
+}
+
+static int
+l_len(lua_State *L)
+{
+    lua_pushinteger(L, (lua_Integer)kp_room_count(check_self(L)));
+    return 1;
+}
+
+static int
+l_tostring(lua_State *L)
+{
+    const struct kelpie_room *room = check_self(L);
+
+    lua_pushliteral(L, "room ");
+    lua_pushlstring(L, room->name, room->name_len);
+    lua_concat(L, 2);
+    return 1;
+}
+
+static const luaL_Reg methods[] = {
+    {"join", l_join},   {"leave", l_leave},     {"has", l_has}, {"send", l_send},
+    {"write", l_write}, {"members", l_members}, {NULL, NULL},
+};
+
+static const luaL_Reg metamethods[] = {
+    {"__gc", l_gc},
+    {"__len", l_len},
+    {"__newindex", l_newindex},
+    {"__tostring", l_tostring},
+    {NULL, NULL},
+};
+
+static const luaL_Reg functions[] = {
+    {"room", l_room},
+    {NULL, NULL},
+};
+
+void
+kp_lua_open_room(lua_State *L)
+{
+    luaL_setfuncs(L, functions, 0);
+    luaL_newlib(L, metamethods);
+    luaL_newlib(L, methods);
+    lua_pushcclosure(L, l_index, 1);
+    lua_setfield(L, -2, "__index");
+    lua_pushstring(L, "kelpie.room");
+    lua_setfield(L, -2, "__name");
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable_key);
+}

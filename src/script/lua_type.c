@@ -1,0 +1,183 @@
+/*
+ * lua_type.c - userdata types: their metatables, and what a wrong name or value says
+ *
+ * A type is methods, fields and metamethods. A method is found with one look-up; a field is
+ * a C function that is called directly, without entering Lua's call machinery. A name that
+ * is neither raises and names the nearest one, because nil would hide a misspelt name until
+ * much later.
+ *
+ * A metatable is kept in the registry under the address of its struct kp_lua_type, which no
+ * script can reach, and hides itself from getmetatable. So a value with that metatable is
+ * one that we have made.
+ */
+#include <string.h>
+
+#include "base/nearest.h"
+#include "bind.h"
+
+#define MAX_NAMES 64
+
+/* ---- values of a type ---------------------------------------------------------------- */
+
+void *
+kp_lua_new(lua_State *L, const struct kp_lua_type *type, size_t size, int n_uservalues)
+{
+    void *self = lua_newuserdatauv(L, size, n_uservalues);
+
+    memset(self, 0, size);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, type);
+    lua_setmetatable(L, -2);
+    return self;
+}
+
+void *
+kp_lua_test(lua_State *L, int index, const struct kp_lua_type *type)
+{
+    void *self = lua_touserdata(L, index);
+
+    if (self == NULL || !lua_getmetatable(L, index))
+        return NULL;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, type);
+    bool is_same = lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+    return is_same ? self : NULL;
+}
+
+void *
+kp_lua_check(lua_State *L, int index, const struct kp_lua_type *type)
+{
+    void *self = kp_lua_test(L, index, type);
+
+    if (self == NULL)
+        luaL_typeerror(L, index, type->word);
+    return self;
+}
+
+void *
+kp_lua_check_self(lua_State *L, const struct kp_lua_type *type, const char *method)
+{
+    void *self = kp_lua_test(L, 1, type);
+
+    if (self == NULL)
+        luaL_error(L, "%s: called on a %s; use %s(...) with a colon", method,
+                   luaL_typename(L, 1), method);
+    return self;
+}
+
+/* ---- names --------------------------------------------------------------------------- */
+
+static size_t
+add_names(const char **names, size_t n, const luaL_Reg *regs)
+{
+    for (; regs->name != NULL && n < MAX_NAMES; regs++)
+        names[n++] = regs->name;
+    return n;
+}
+
+/* Returns the key at index 2 as text. [-0, +1] */
+static const char *
+key_text(lua_State *L)
+{
+    if (lua_type(L, 2) == LUA_TSTRING || lua_type(L, 2) == LUA_TNUMBER)
+        return luaL_tolstring(L, 2, NULL);
+    return lua_pushfstring(L, "(a %s)", luaL_typename(L, 2));
+}
+
+static int
+unknown_field(lua_State *L, const struct kp_lua_type *type)
+{
+    const char *names[MAX_NAMES];
+    size_t n = add_names(names, add_names(names, 0, type->methods), type->fields);
+    const char *name = key_text(L);
+    const char *nearest = kp_nearest(name, names, n);
+
+    if (nearest != NULL)
+        return luaL_error(L, "%s has no field '%s' (did you mean '%s'?)", type->word,
+                          name, nearest);
+    return luaL_error(L, "%s has no field '%s'; %s", type->word, name, type->hint);
+}
+
+static bool
+has_name(const luaL_Reg *regs, const char *name)
+{
+    for (; regs->name != NULL; regs++) {
+        if (strcmp(regs->name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+int
+kp_lua_refuse_field(lua_State *L, const struct kp_lua_type *type)
+{
+    const char *name = key_text(L);
+
+    if (has_name(type->fields, name) || has_name(type->methods, name))
+        return luaL_error(L, "%s.%s cannot be set; %s", type->word, name, type->hint);
+    return luaL_error(L, "%s has no field '%s'; %s", type->word, name, type->hint);
+}
+
+/* ---- metatables ---------------------------------------------------------------------- */
+
+/* Upvalues of __index and __newindex. */
+#define TYPE    lua_upvalueindex(1)
+#define METHODS lua_upvalueindex(2)
+#define FIELDS  lua_upvalueindex(3)
+
+static int
+l_index(lua_State *L)
+{
+    const struct kp_lua_type *type = lua_touserdata(L, TYPE);
+
+    kp_lua_check(L, 1, type);
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, METHODS) != LUA_TNIL)
+        return 1;
+    lua_pushvalue(L, 2);
+    lua_rawget(L, FIELDS);
+    lua_CFunction get = lua_tocfunction(L, -1);
+    return get != NULL ? get(L) : unknown_field(L, type);
+}
+
+static int
+l_newindex(lua_State *L)
+{
+    const struct kp_lua_type *type = lua_touserdata(L, TYPE);
+
+    kp_lua_check(L, 1, type);
+    return kp_lua_refuse_field(L, type);
+}
+
+/* Pushes a table of functions. [-0, +1] */
+static void
+push_functions(lua_State *L, const luaL_Reg *regs)
+{
+    lua_newtable(L);
+    luaL_setfuncs(L, regs, 0);
+}
+
+static void
+push_type(lua_State *L, const struct kp_lua_type *type)
+{
+    lua_pushlightuserdata(L, (void *)(uintptr_t)type);
+}
+
+void
+kp_lua_open_type(lua_State *L, const struct kp_lua_type *type)
+{
+    lua_newtable(L);
+    push_type(L, type);
+    push_functions(L, type->methods);
+    push_functions(L, type->fields);
+    lua_pushcclosure(L, l_index, 3);
+    lua_setfield(L, -2, "__index");
+    push_type(L, type);
+    lua_pushcclosure(L, l_newindex, 1);
+    lua_setfield(L, -2, "__newindex");
+    lua_pushstring(L, type->name);
+    lua_setfield(L, -2, "__name");
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+    luaL_setfuncs(L, type->metamethods, 0);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, type);
+}

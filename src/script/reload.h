@@ -1,0 +1,28 @@
+/*
+ * reload.h - from files on disk to the generation that serves: all or nothing
+ *
+ *     read -> compile -> stage -> check -> carry -> swap -> retire
+ *
+ * Any failure before the swap leaves everything as it was.
+ */
+#ifndef KP_RELOAD_H
+#define KP_RELOAD_H
+
+#include "script.h"
+
+/* Loads script->path (or script->text) as a new generation and makes it the live one. To be
+ * called when no handler runs. Logs the result; on failure script->error is the sentence,
+ * with details in further lines.
+ * Returns   0; KELPIE_ESCRIPT, -ENOMEM, negative errno of reading the main file;
+ *           KELPIE_EMISUSE inside a handler; -EBUSY while a generation still retires. */
+int kp_reload(struct kp_script *script) KP_MUST_CHECK;
+
+/* The same, but values that cannot cross are left behind, and listed in the log: `kelpie
+ * reload --drop`. An object whose class the new script does not declare becomes a table. */
+int kp_reload_drop(struct kp_script *script) KP_MUST_CHECK;
+
+/* Loads and checks without serving: `kelpie check`.
+ * Returns   as kp_reload; script->error has all errors, one a line. */
+int kp_reload_check(struct kp_script *script) KP_MUST_CHECK;
+
+#endif

@@ -1,0 +1,202 @@
+/*
+ * task_wait.c - how a task suspends, and what wakes it
+ *
+ *     kp_task_sleep, kp_task_receive   called by Lua, through the bindings: note what the
+ *                                      task waits for, and yield (kp_coroutine_suspend)
+ *     kp_task_wake                     puts it on gen->ready, to be resumed in this step
+ *     kp_task_resume, kp_task_deliver  resume it at once
+ *
+ * What the suspended call returns is pushed onto the task's stack, before lua_resume, by a
+ * protected call of its own. When that fails for want of memory the call raises instead, so
+ * that a task is never left behind.
+ */
+#include "sandbox.h"
+#include "task.h"
+
+static struct kp_timers *
+timers_of(const struct kp_task *task)
+{
+    return task->gen->script->timers;
+}
+
+void
+kp_task_stop_waiting(struct kp_task *task)
+{
+    kp_timer_cancel(timers_of(task), &task->timer);
+    if (task->waits_for) {
+        kp_session_set_receiver(task->waits_for, NULL);
+        kp_conn_unwant_message(task->waits_for);
+    }
+    task->waits_for = NULL;
+    task->wait = KP_WAIT_NOTHING;
+}
+
+/* --- suspending: called by Lua, through the bindings ----------------------------------- */
+
+/* Continues the C function that suspended: its results are what the task was resumed with. */
+static int
+answer(lua_State *L, int status, lua_KContext base)
+{
+    (void)status; /* it can only be LUA_YIELD */
+    if (kp_generation_of(L)->current->woke == KP_WOKE_FAILED)
+        return luaL_error(L, "not enough memory");
+    return lua_gettop(L) - (int)base;
+}
+
+static int
+suspend(lua_State *L, struct kp_task *task, enum kp_wait wait)
+{
+    task->wait = wait;
+    return kp_coroutine_suspend(L, lua_gettop(L), answer);
+}
+
+static void
+start_timer(lua_State *L, struct kp_task *task, uint64_t duration_ns)
+{
+    uint64_t now_ns = kp_sys_now_ns(&task->gen->script->env->sys);
+    uint64_t longest_ns = KP_NEVER - 1 - now_ns;
+    uint64_t deadline_ns = now_ns + (duration_ns < longest_ns ? duration_ns : longest_ns);
+
+    if (kp_timer_start(timers_of(task), &task->timer, deadline_ns) < 0)
+        luaL_error(L, "not enough memory");
+}
+
+int
+kp_task_sleep(lua_State *L, uint64_t duration_ns)
+{
+    kp_coroutine_check_suspend(L);
+
+    struct kp_task *task = kp_generation_of(L)->current;
+    start_timer(L, task, duration_ns);
+    return suspend(L, task, KP_WAIT_SLEEP);
+}
+
+/* Pushes nil, message, code. [-0, +3] */
+static int
+push_failure(lua_State *L, const char *message, const char *code)
+{
+    lua_pushnil(L);
+    lua_pushstring(L, message);
+    lua_pushstring(L, code);
+    return 3;
+}
+
+int
+kp_task_receive(lua_State *L, struct kelpie_conn *conn, const struct kp_framing *once,
+                uint64_t timeout_ns)
+{
+    kp_coroutine_check_suspend(L);
+    if (!kp_conn_is_open(conn) || conn->input_ended)
+        return push_failure(L, "connection closed", "closed");
+
+    struct kp_task *task = kp_generation_of(L)->current;
+    struct kp_session *session = kp_session_get(conn);
+    if (!session)
+        return luaL_error(L, "not enough memory");
+    if (session->receiver)
+        return luaL_error(L, "another handler waits for this connection's messages");
+    if (timeout_ns != KP_NEVER)
+        start_timer(L, task, timeout_ns);
+    task->waits_for = conn;
+    task->has_once = once != NULL;
+    if (once)
+        task->once = *once;
+    kp_session_set_receiver(conn, task);
+    return suspend(L, task, KP_WAIT_MESSAGE);
+}
+
+/* --- waking ---------------------------------------------------------------------------- */
+
+void
+kp_task_wake(struct kp_task *task, enum kp_wake woke)
+{
+    if (task->wait == KP_WAIT_NOTHING)
+        return; /* somebody else was faster */
+    kp_task_stop_waiting(task);
+    task->woke = woke;
+    kp_list_remove(&task->node);
+    kp_list_append(&task->gen->ready, &task->node);
+}
+
+static void
+on_timer(struct kp_timer *timer, void *arg)
+{
+    struct kp_task *task = arg;
+
+    (void)timer; /* it is the task's own */
+    kp_task_wake(task, task->wait == KP_WAIT_SLEEP ? KP_WOKE_OK : KP_WOKE_TIMEOUT);
+}
+
+void
+kp_task_init_wait(struct kp_task *task)
+{
+    task->wait = KP_WAIT_NOTHING;
+    kp_timer_init(&task->timer, on_timer, task);
+}
+
+/* What a suspended task is resumed with. */
+struct resumption {
+    struct kp_task *task;
+    const void *message;
+    size_t len;
+    int n_args;
+};
+
+/* [KP_WOKE_...] = message, code */
+static const char *const failures[][2] = {
+    [KP_WOKE_TIMEOUT] = {"timed out", "timeout"},
+    [KP_WOKE_CLOSED] = {"connection closed", "closed"},
+    [KP_WOKE_RETIRED] = {"generation retired", "retired"},
+};
+
+/* Pushes the results of the suspended call onto the task's stack. */
+static int
+push_resumption(lua_State *L)
+{
+    struct resumption *resumption = lua_touserdata(L, 1);
+    struct kp_task *task = resumption->task;
+    int n = 1;
+
+    if (task->woke == KP_WOKE_OK)
+        lua_pushlstring(L, resumption->message, resumption->len);
+    else
+        n = push_failure(L, failures[task->woke][0], failures[task->woke][1]);
+    luaL_checkstack(task->co, n, "too many values");
+    lua_xmove(L, task->co, n);
+    resumption->n_args = n;
+    return 0;
+}
+
+static int
+resume_with(struct kp_task *task, const void *message, size_t len)
+{
+    struct resumption resumption = {task, message, len, 0};
+    bool has_results = message || task->woke != KP_WOKE_OK;
+
+    lua_pop(task->co, 1); /* the mark of the suspension */
+    if (has_results &&
+        kp_generation_enter(task->gen, push_resumption, &resumption, 0) < 0)
+        task->woke = KP_WOKE_FAILED;
+    return kp_task_run(task, resumption.n_args);
+}
+
+void
+kp_task_deliver(struct kp_task *task, const void *message, size_t len)
+{
+    struct kp_generation *gen = task->gen;
+
+    kp_task_stop_waiting(task);
+    task->woke = KP_WOKE_OK;
+    gen->message = message ? message : "";
+    gen->message_len = len;
+    (void)resume_with(task, gen->message, len); /* an error was reported */
+    gen->message = NULL;
+}
+
+int
+kp_task_resume(struct kp_task *task, enum kp_wake woke)
+{
+    kp_task_stop_waiting(task);
+    task->woke = woke;
+    return resume_with(task, NULL, 0);
+}
