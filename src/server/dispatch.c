@@ -1,0 +1,161 @@
+/*
+ * dispatch.c - from the net to the handlers: those of the host in C first, then Lua
+ *
+ *     result of a C handler   what happens
+ *     KELPIE_PASS             the Lua handler is called
+ *     KELPIE_DONE             it is not
+ *     negative                logged; the connection is closed, "handler error"
+ *
+ * A disconnect can be put off by a handler that is suspended. The host is told at the first
+ * time, the script when it is ready, each exactly once.
+ */
+#include "server.h"
+
+/* Logs what a C handler returned. Returns whether Lua shall see the event. */
+static bool
+host_passes(kelpie *k, const char *handler, struct kelpie_conn *conn, int result)
+{
+    if (result == KELPIE_PASS)
+        return true;
+    if (result >= 0)
+        return false;
+    kp_log_write(&k->env.log, KELPIE_LOG_ERROR, "%s of the host: %s (client #%u)",
+                 handler, kelpie_strerror(result), conn->number);
+    kp_conn_close(conn, "handler error");
+    return false;
+}
+
+static void
+dispatch_configure(void *arg, struct kelpie_conn *conn)
+{
+    kelpie *k = arg;
+
+    conn->framing = k->framing;
+    conn->max_message = k->net.limits.max_message;
+    kp_script_configure(&k->script, conn);
+}
+
+static void
+dispatch_connect(void *arg, struct kelpie_conn *conn)
+{
+    kelpie *k = arg;
+
+    if (k->handlers.on_connect != NULL) {
+        k->in_handler = true;
+        int result = k->handlers.on_connect(conn, k->handlers_arg);
+        k->in_handler = false;
+        if (!host_passes(k, "on_connect", conn, result))
+            return;
+    }
+    if (kp_conn_is_open(conn))
+        kp_script_on_connect(&k->script, conn);
+}
+
+static void
+dispatch_message(void *arg, struct kelpie_conn *conn, const void *message, size_t len)
+{
+    kelpie *k = arg;
+
+    if (k->handlers.on_message != NULL) {
+        k->in_handler = true;
+        int result = k->handlers.on_message(conn, message, len, k->handlers_arg);
+        k->in_handler = false;
+        if (!host_passes(k, "on_message", conn, result))
+            return;
+    }
+    if (kp_conn_is_open(conn))
+        kp_script_on_message(&k->script, conn, message, len);
+}
+
+static void
+dispatch_input_end(void *arg, struct kelpie_conn *conn)
+{
+    kelpie *k = arg;
+
+    kp_script_on_input_end(&k->script, conn);
+}
+
+static void
+dispatch_drain(void *arg, struct kelpie_conn *conn)
+{
+    kelpie *k = arg;
+
+    kp_script_on_drain(&k->script, conn);
+}
+
+static void
+tell_host_of_disconnect(kelpie *k, struct kelpie_conn *conn, const char *reason)
+{
+    conn->host_told = true;
+    if (k->handlers.on_disconnect == NULL)
+        return;
+    k->in_handler = true;
+    int result = k->handlers.on_disconnect(conn, reason, k->handlers_arg);
+    k->in_handler = false;
+    conn->host_done = !host_passes(k, "on_disconnect", conn, result);
+}
+
+static bool
+dispatch_disconnect(void *arg, struct kelpie_conn *conn, const char *reason)
+{
+    kelpie *k = arg;
+
+    if (!conn->host_told)
+        tell_host_of_disconnect(k, conn, reason);
+    return conn->host_done || kp_script_on_disconnect(&k->script, conn, reason);
+}
+
+static void
+dispatch_gone(void *arg, struct kelpie_conn *conn)
+{
+    kelpie *k = arg;
+
+    kp_script_on_gone(&k->script, conn);
+}
+
+static void
+ask_for_reload(void *arg)
+{
+    kelpie_reload(arg);
+}
+
+static void
+ask_for_shutdown(void *arg)
+{
+    kelpie_drain(arg);
+}
+
+static void
+read_stats(void *arg, struct kelpie_stats *stats)
+{
+    kelpie_get_stats(arg, stats);
+}
+
+static void
+print_line(void *arg, const char *line, size_t len)
+{
+    kelpie *k = arg;
+
+    if (k->print != NULL)
+        k->print(k->print_arg, line, len);
+    else
+        kp_log_write(&k->env.log, KELPIE_LOG_INFO, "print: %.*s",
+                     len > 1000 ? 1000 : (int)len, line);
+}
+
+const struct kp_net_hooks kp_dispatch_net_hooks = {
+    .configure = dispatch_configure,
+    .on_connect = dispatch_connect,
+    .on_message = dispatch_message,
+    .on_input_end = dispatch_input_end,
+    .on_drain = dispatch_drain,
+    .on_disconnect = dispatch_disconnect,
+    .on_gone = dispatch_gone,
+};
+
+const struct kp_script_hooks kp_dispatch_script_hooks = {
+    .reload = ask_for_reload,
+    .shutdown = ask_for_shutdown,
+    .stats = read_stats,
+    .print = print_line,
+};

@@ -1,0 +1,192 @@
+/*
+ * host_conn.c - connections and rooms for the host, in C
+ *
+ * The public names of what net/ does; nothing is decided here.
+ */
+#include <string.h>
+
+#include "server.h"
+
+static kelpie *
+server_of(const struct kp_net *net)
+{
+    return kp_container_of(net, kelpie, net);
+}
+
+static struct iovec
+one_part(const void *bytes, size_t len)
+{
+    return (struct iovec){.iov_base = (void *)(uintptr_t)bytes, .iov_len = len};
+}
+
+int
+kelpie_conn_send(kelpie_conn *conn, const void *message, size_t len)
+{
+    struct iovec part = one_part(message, len);
+
+    return kp_conn_send(conn, &part, 1);
+}
+
+int
+kelpie_conn_write(kelpie_conn *conn, const void *bytes, size_t len)
+{
+    struct iovec part = one_part(bytes, len);
+
+    return kp_conn_write(conn, &part, 1);
+}
+
+void
+kelpie_conn_close(kelpie_conn *conn, const char *reason)
+{
+    kp_conn_close(conn, reason != NULL ? reason : "closed");
+}
+
+void
+kelpie_conn_abort(kelpie_conn *conn)
+{
+    kp_conn_drop(conn, "aborted", true);
+}
+
+void
+kelpie_conn_pause(kelpie_conn *conn)
+{
+    kp_conn_pause(conn);
+}
+
+void
+kelpie_conn_resume(kelpie_conn *conn)
+{
+    kp_conn_resume(conn);
+}
+
+void
+kelpie_conn_set_timeout(kelpie_conn *conn, int idle_timeout_ms)
+{
+    uint64_t ns = idle_timeout_ms < 0 ? 0 : (uint64_t)idle_timeout_ms * KP_NS_PER_MS;
+
+    kp_conn_set_idle_timeout(conn, ns);
+}
+
+uint64_t
+kelpie_conn_id(const kelpie_conn *conn)
+{
+    return conn->id;
+}
+
+uint32_t
+kelpie_conn_number(const kelpie_conn *conn)
+{
+    return conn->number;
+}
+
+const char *
+kelpie_conn_listener(const kelpie_conn *conn)
+{
+    return conn->listener != NULL ? conn->listener->name : "";
+}
+
+kelpie *
+kelpie_conn_server(const kelpie_conn *conn)
+{
+    return server_of(conn->net);
+}
+
+const char *
+kelpie_conn_peer(const kelpie_conn *conn)
+{
+    kelpie *k = server_of(conn->net);
+
+    kp_peer_format(k->peer_text, &conn->peer);
+    return k->peer_text;
+}
+
+int
+kelpie_conn_is_open(const kelpie_conn *conn)
+{
+    return kp_conn_is_open(conn);
+}
+
+size_t
+kelpie_conn_queued(const kelpie_conn *conn)
+{
+    return conn->outbox.len;
+}
+
+void
+kelpie_conn_set_user(kelpie_conn *conn, void *user)
+{
+    conn->user = user;
+}
+
+void *
+kelpie_conn_user(const kelpie_conn *conn)
+{
+    return conn->user;
+}
+
+static kelpie_conn *
+if_open(kelpie_conn *conn)
+{
+    return conn != NULL && kp_conn_is_open(conn) ? conn : NULL;
+}
+
+kelpie_conn *
+kelpie_find(const kelpie *k, uint64_t id)
+{
+    return if_open(kp_conns_find(&k->net, id));
+}
+
+kelpie_conn *
+kelpie_client(const kelpie *k, uint32_t number)
+{
+    return if_open(kp_conns_client(&k->net, number));
+}
+
+int
+kelpie_broadcast(kelpie *k, const void *message, size_t len, const kelpie_conn *except)
+{
+    struct iovec part = one_part(message, len);
+
+    return kp_conns_broadcast(&k->net, &part, 1, true, except);
+}
+
+int
+kelpie_room_open(kelpie *k, kelpie_room **out, const char *name)
+{
+    int rc = kp_room_open(&k->net, out, name, strlen(name));
+
+    return rc < 0 ? kp_server_fail(k, rc, "room: out of memory") : rc;
+}
+
+void
+kelpie_room_close(kelpie_room *room)
+{
+    kp_room_unref(room);
+}
+
+int
+kelpie_room_join(kelpie_room *room, kelpie_conn *conn)
+{
+    return kp_room_join(room, conn);
+}
+
+int
+kelpie_room_leave(kelpie_room *room, kelpie_conn *conn)
+{
+    return kp_room_leave(room, conn);
+}
+
+int
+kelpie_room_send(kelpie_room *room, const void *message, size_t len,
+                 const kelpie_conn *except)
+{
+    struct iovec part = one_part(message, len);
+
+    return kp_room_send(room, &part, 1, true, except);
+}
+
+size_t
+kelpie_room_count(const kelpie_room *room)
+{
+    return kp_room_count(room);
+}

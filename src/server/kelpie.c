@@ -1,0 +1,330 @@
+/*
+ * kelpie.c - a server: its life, and one step of it
+ *
+ * kelpie_step is the table of contents of the running program. Its phases come in an order
+ * that matters: input before timers, so that a message that is there already is not late;
+ * disconnects after everything that may cause them; one write per connection after all that
+ * produces output; descriptors are closed last, so that no event of this step can meet a
+ * number that is in use again; requests of signals at the very end, when no handler is on
+ * the stack.
+ *
+ * stop, reload and drain only set a flag and write a byte to the loop's pipe.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "script/reload.h"
+#include "server.h"
+
+/* ---- new and free ------------------------------------------------------------------- */
+
+/* Descriptors that are not connections: listeners, kqueue, pipes, scripts, log. */
+#define RESERVED_DESCRIPTORS 64
+
+static uint32_t
+cap_clients(struct kp_sys *sys, uint32_t wanted)
+{
+    int max_files = kp_sys_max_files(sys);
+
+    if (max_files < 0)
+        return wanted; /* accept will say when there are no more */
+    if (max_files <= RESERVED_DESCRIPTORS)
+        return 1;
+    uint32_t cap = (uint32_t)(max_files - RESERVED_DESCRIPTORS);
+    return wanted < cap ? wanted : cap;
+}
+
+static void on_drain_timeout(struct kp_timer *timer, void *arg);
+
+/* Sets up what cannot fail. */
+static void
+init_plain(kelpie *k, const struct kp_mem *mem, const struct kp_sys *sys,
+           const struct kelpie_options *options)
+{
+    k->env.mem = *mem;
+    k->env.sys = *sys;
+    kp_log_init(&k->env.log, options->log, options->log_arg, options->log_level);
+    kp_timers_init(&k->timers, &k->env.mem);
+    kp_timer_init(&k->drain_timer, on_drain_timeout, k);
+    kp_list_init(&k->watches);
+    kp_list_init(&k->host_timers);
+    k->framing.kind = KP_FRAME_LINE;
+    k->print = options->print;
+    k->print_arg = options->print_arg;
+    if (options->drain_timeout_ms > 0)
+        k->drain_timeout_ns = (uint64_t)options->drain_timeout_ms * KP_NS_PER_MS;
+}
+
+/* Opens net and scripts on an open loop. On failure nothing of them is left. */
+static int
+open_layers(kelpie *k, const struct kelpie_options *options)
+{
+    struct kp_net_limits net_limits;
+    struct kp_script_limits script_limits;
+    struct kp_net_hooks net_hooks = kp_dispatch_net_hooks;
+    struct kp_script_hooks script_hooks = kp_dispatch_script_hooks;
+
+    kp_options_to_net(options, &net_limits);
+    kp_options_to_script(options, &script_limits);
+    net_limits.max_clients = cap_clients(&k->env.sys, net_limits.max_clients);
+    net_limits.refused_text = k->refused_text;
+    net_hooks.arg = k;
+    script_hooks.arg = k;
+    script_hooks.print_arg = k;
+
+    int rc = kp_net_init(&k->net, &k->env, &k->loop, &k->timers, &net_limits, &net_hooks);
+    if (rc < 0)
+        return rc;
+    rc = kp_script_init(&k->script, &k->net, &script_limits, &script_hooks, k);
+    if (rc < 0)
+        kp_net_clear(&k->net);
+    return rc;
+}
+
+static void
+free_self(kelpie *k)
+{
+    struct kp_mem mem = k->env.mem;
+
+    kp_mem_free(&mem, k, sizeof(*k));
+}
+
+int
+kp_server_new(kelpie **out, const struct kelpie_options *given, const struct kp_sys *sys)
+{
+    struct kelpie_options options;
+    struct kp_mem mem;
+
+    *out = NULL;
+    int rc = kp_options_read(&options, given);
+    if (rc < 0)
+        return rc;
+    kp_mem_init(&mem, options.alloc, options.alloc_arg);
+    kelpie *k = kp_mem_zalloc(&mem, sizeof(*k));
+    if (k == NULL)
+        return -ENOMEM;
+    init_plain(k, &mem, sys, &options);
+
+    rc = -ENOMEM;
+    k->refused_text =
+        kp_mem_dup(&k->env.mem, options.refused_text, strlen(options.refused_text));
+    if (k->refused_text == NULL)
+        goto fail_free;
+    rc = kp_posts_init(&k->posts);
+    if (rc < 0)
+        goto fail_text;
+    rc = kp_loop_open(&k->loop, &k->env);
+    if (rc < 0)
+        goto fail_posts;
+    rc = open_layers(k, &options);
+    if (rc < 0)
+        goto fail_loop;
+    *out = k;
+    return 0;
+
+fail_loop:
+    kp_loop_close(&k->loop);
+fail_posts:
+    kp_posts_clear(k);
+fail_text:
+    kp_mem_free(&k->env.mem, k->refused_text, strlen(k->refused_text) + 1);
+fail_free:
+    free_self(k);
+    return rc;
+}
+
+int
+kelpie_new(kelpie **out, const struct kelpie_options *options)
+{
+    struct kp_sys sys = {.calls = &kp_sys_kernel};
+
+    return kp_server_new(out, options, &sys);
+}
+
+void
+kelpie_free(kelpie *k)
+{
+    if (k == NULL || k->in_step || k->in_handler || k->script.in_call)
+        return;
+    kp_posts_clear(k);
+    kp_net_clear(&k->net);
+    kp_script_clear(&k->script);
+    kp_watches_clear(k);
+    kp_host_timers_clear(k);
+    kp_timer_cancel(&k->timers, &k->drain_timer);
+    kp_timers_clear(&k->timers);
+    kp_loop_close(&k->loop);
+    kp_mem_free(&k->env.mem, k->refused_text, strlen(k->refused_text) + 1);
+    free_self(k);
+}
+
+const char *
+kelpie_version(void)
+{
+    return KELPIE_VERSION_STRING;
+}
+
+/* ---- requests ----------------------------------------------------------------------- */
+
+void
+kelpie_stop(kelpie *k)
+{
+    atomic_store(&k->stop_wanted, true);
+    kp_loop_wake(&k->loop);
+}
+
+void
+kelpie_reload(kelpie *k)
+{
+    atomic_store(&k->reload_wanted, true);
+    kp_loop_wake(&k->loop);
+}
+
+void
+kelpie_drain(kelpie *k)
+{
+    atomic_fetch_add(&k->drains_wanted, 1);
+    kp_loop_wake(&k->loop);
+}
+
+static void
+on_drain_timeout(struct kp_timer *timer, void *arg)
+{
+    kelpie *k = arg;
+
+    (void)timer;
+    size_t left = kp_conns_count(&k->net);
+    if (left > 0)
+        kp_log_write(&k->env.log, KELPIE_LOG_WARN,
+                     "drain: %zu clients did not take all their output in time", left);
+    kp_conns_drop_all(&k->net, "shutdown");
+}
+
+static void
+begin_drain(kelpie *k)
+{
+    k->is_draining = true;
+    kp_log_write(&k->env.log, KELPIE_LOG_INFO,
+                 "drain: clients to be served to the end: %zu", kp_conns_count(&k->net));
+    kp_listeners_stop(&k->net);
+    kp_script_on_shutdown(&k->script);
+    kp_conns_close_all(&k->net, "shutdown");
+    if (k->drain_timeout_ns > 0 &&
+        kp_timer_start(&k->timers, &k->drain_timer,
+                       k->loop.now_ns + k->drain_timeout_ns) < 0)
+        kp_conns_drop_all(&k->net, "shutdown"); /* no memory to wait politely */
+}
+
+/* A reload that has to wait for a retiring generation stays wanted. */
+static void
+serve_reload(kelpie *k)
+{
+    if (!atomic_exchange(&k->reload_wanted, false))
+        return;
+    int rc = kp_reload(&k->script);
+    if (rc == -EBUSY)
+        atomic_store(&k->reload_wanted, true);
+    else if (rc < 0)
+        kp_server_fail(k, rc, "%s", k->script.error);
+}
+
+static void
+serve_requests(kelpie *k)
+{
+    unsigned drains = atomic_exchange(&k->drains_wanted, 0);
+
+    if (drains > 0 && k->is_draining)
+        kp_conns_drop_all(&k->net, "shutdown");
+    else if (drains > 0)
+        begin_drain(k);
+    if (drains > 1)
+        kp_conns_drop_all(&k->net, "shutdown");
+    if (!k->is_draining)
+        serve_reload(k);
+    if (k->is_draining && kp_conns_count(&k->net) == 0)
+        k->is_finished = true;
+}
+
+/* ---- the step ----------------------------------------------------------------------- */
+
+static bool
+has_work(const kelpie *k)
+{
+    return kp_conns_have_work(&k->net) || kp_script_has_work(&k->script);
+}
+
+/* How long the loop may sleep: until the next timer, not at all while there is work. */
+static uint64_t
+sleep_ns(kelpie *k, uint64_t limit_ns)
+{
+    if (has_work(k))
+        return 0;
+    uint64_t next = kp_timers_next(&k->timers);
+    if (next == KP_NEVER)
+        return limit_ns;
+    uint64_t now = kp_sys_now_ns(&k->env.sys);
+    uint64_t until = next > now ? next - now : 0;
+    return until < limit_ns ? until : limit_ns;
+}
+
+int
+kelpie_step(kelpie *k, int timeout_ms)
+{
+    if (k->in_step || k->in_handler || k->script.in_call)
+        return kp_server_fail(k, KELPIE_EMISUSE, "kelpie_step inside a handler");
+    k->in_step = true;
+    uint64_t limit = timeout_ms < 0 ? KP_NEVER : (uint64_t)timeout_ms * KP_NS_PER_MS;
+    int rc = kp_loop_wait(&k->loop, sleep_ns(k, limit));
+    if (rc >= 0) {
+        kp_loop_dispatch(&k->loop);
+        kp_timers_run(&k->timers, k->loop.now_ns);
+        kp_posts_run(k);
+        kp_conns_announce(&k->net);
+        kp_conns_deliver(&k->net);
+        kp_script_run_ready(&k->script);
+        kp_conns_notify(&k->net);
+        kp_conns_flush(&k->net);
+        kp_conns_reap(&k->net);
+        kp_script_retire(&k->script);
+        serve_requests(k);
+    }
+    k->in_step = false;
+    if (rc < 0)
+        return kp_server_fail(k, rc, "kevent: %s", kelpie_strerror(rc));
+    return !atomic_exchange(&k->stop_wanted, false) && !k->is_finished;
+}
+
+int
+kelpie_run(kelpie *k)
+{
+    int rc;
+
+    do
+        rc = kelpie_step(k, -1);
+    while (rc > 0);
+    return rc;
+}
+
+int
+kelpie_fd(const kelpie *k)
+{
+    return k->loop.kq;
+}
+
+/* Changes that the kernel has not seen yet are handed in by the next step's wait; a host
+ * that slept before it would wait for events that nobody watches. */
+int
+kelpie_timeout(const kelpie *k)
+{
+    if (has_work(k) || kp_loop_has_changes(&k->loop))
+        return 0;
+    uint64_t next = kp_timers_next(&k->timers);
+    if (next == KP_NEVER)
+        return -1;
+    struct kp_sys sys = k->env.sys;
+    uint64_t now = kp_sys_now_ns(&sys);
+    if (next <= now)
+        return 0;
+    uint64_t ms = (next - now + KP_NS_PER_MS - 1) / KP_NS_PER_MS;
+    return ms > INT32_MAX ? INT32_MAX : (int)ms;
+}

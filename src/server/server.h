@@ -1,0 +1,84 @@
+/*
+ * server.h - a server: everything it owns, and what its files share
+ */
+#ifndef KP_SERVER_H
+#define KP_SERVER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "net/conns.h"
+#include "net/listener.h"
+#include "net/room.h"
+#include "script/script.h"
+
+#define KP_SERVER_ERROR_SIZE KP_ERROR_SIZE
+
+/* Calls that other threads want to be done here. */
+struct kp_post_queue {
+    pthread_mutex_t lock;
+    struct kp_node calls; /* struct kp_post, private to post.c */
+};
+
+struct kelpie {
+    struct kp_env env;
+    struct kp_loop loop;
+    struct kp_timers timers;
+    struct kp_net net;
+    struct kp_script script;
+
+    struct kelpie_handlers handlers; /* of the host */
+    void *handlers_arg;
+    struct kp_framing framing; /* where no handlers table sets another */
+    char *refused_text;
+    uint64_t drain_timeout_ns;
+    kelpie_print_fn *print;
+    void *print_arg;
+
+    struct kp_node watches;     /* struct kp_watch, private to watch.c */
+    struct kp_node host_timers; /* struct kelpie_timer, private to host_timer.c */
+    struct kp_post_queue posts;
+
+    /* Requests of other threads and signal handlers, served at the end of a step. */
+    atomic_bool stop_wanted;
+    atomic_bool reload_wanted;
+    atomic_uint drains_wanted;
+
+    bool in_step;     /* kelpie_step is on the stack */
+    bool in_handler;  /* and a C handler of the host */
+    bool is_draining; /* a drain has begun */
+    bool is_finished; /* and ended */
+    struct kp_timer drain_timer;
+
+    char error[KP_SERVER_ERROR_SIZE];
+    char peer_text[KP_ADDRESS_TEXT_SIZE]; /* of kelpie_conn_peer */
+};
+
+/* kelpie_new with a kernel of the caller's choice, for tests. */
+int kp_server_new(kelpie **out, const struct kelpie_options *options,
+                  const struct kp_sys *sys);
+
+/* Notes what failed, for kelpie_errmsg. Returns error. */
+int kp_server_fail(kelpie *k, int error, const char *format, ...) KP_PRINTF(3, 4);
+
+/* options.c: options with the defaults filled in, and checked.
+ * Returns   0, KELPIE_EMISUSE. */
+int kp_options_read(struct kelpie_options *out, const struct kelpie_options *given);
+void kp_options_to_net(const struct kelpie_options *options, struct kp_net_limits *out);
+void kp_options_to_script(const struct kelpie_options *options,
+                          struct kp_script_limits *out);
+
+/* dispatch.c: what the net and the scripts call. */
+extern const struct kp_net_hooks kp_dispatch_net_hooks; /* arg is NULL */
+extern const struct kp_script_hooks kp_dispatch_script_hooks;
+
+/* post.c */
+int kp_posts_init(struct kp_post_queue *posts);
+void kp_posts_run(kelpie *k);
+void kp_posts_clear(kelpie *k); /* drops what did not run */
+
+/* watch.c and host_timer.c: drop all */
+void kp_watches_clear(kelpie *k);
+void kp_host_timers_clear(kelpie *k);
+
+#endif
