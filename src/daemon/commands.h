@@ -1,0 +1,17 @@
+/*
+ * commands.h - what `kelpie` can be told to do
+ */
+#ifndef KD_COMMANDS_H
+#define KD_COMMANDS_H
+
+#include "options.h"
+
+/* Each returns the exit code, one of sysexits(3). */
+int kd_cmd_run(const struct kd_options *options);
+int kd_cmd_check(const struct kd_options *options);
+
+/* The exit code that belongs to a failed kelpie_load, kelpie_check; kelpie_listen. */
+int kd_exit_of_load(int error);
+int kd_exit_of_listen(int error);
+
+#endif

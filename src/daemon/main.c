@@ -1,0 +1,62 @@
+/*
+ * main.c - the program kelpie
+ *
+ * A host of libkelpie like any other: everything here could be written by a stranger with
+ * nothing but <kelpie.h>. What it adds is what a program has and a library must not: a
+ * command line (options.c), signals (signals.c), standard input (input.c), a log (log.c),
+ * a user (privileges.c), and an exit code.
+ */
+#include <lua.h>
+#include <stdio.h>
+#include <sysexits.h>
+
+#include "commands.h"
+#include "log.h"
+#include "privileges.h"
+
+static int
+print_help(void)
+{
+    kd_options_help(stdout);
+    return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
+}
+
+static int
+print_version(void)
+{
+    printf("kelpie %s (%s)\n", kelpie_version(), LUA_RELEASE);
+    return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
+}
+
+static int
+obey(const struct kd_options *options)
+{
+    switch (options->command) {
+    case KD_HELP:
+        return print_help();
+    case KD_VERSION:
+        return print_version();
+    case KD_CHECK:
+        return kd_cmd_check(options);
+    default:
+        return kd_cmd_run(options);
+    }
+}
+
+int
+main(int argc, char **argv)
+{
+    struct kd_options options;
+
+    kd_privileges_fill_std_fds();
+    int code = kd_options_parse(&options, argc, argv);
+    if (code == EX_OK) {
+        code = obey(&options);
+    } else {
+        char line[KD_WHY_SIZE];
+        (void)kd_log_escape(line, sizeof(line), options.why);
+        fprintf(stderr, "kelpie: %s\n", line);
+    }
+    kd_options_clear(&options);
+    return code;
+}
