@@ -5,9 +5,12 @@
  * that act on clients are errors while the script loads, because a load can still be
  * rejected and must have had no effect.
  */
+#include <inttypes.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "base/nearest.h"
 #include "bind.h"
 #include "net/conns.h"
 #include "task.h"
@@ -93,6 +96,7 @@ l_find(lua_State *L)
 {
     lua_Integer id = luaL_checkinteger(L, 1);
 
+    kp_generation_check_serving(L, "kelpie.find");
     return push_if_open(L, id > 0 ? kp_conns_find(net_of(L), (uint64_t)id) : NULL);
 }
 
@@ -108,6 +112,7 @@ l_client(lua_State *L)
     lua_Integer number = luaL_checkinteger(L, 1);
     bool is_number = number >= 0 && number <= UINT32_MAX;
 
+    kp_generation_check_serving(L, "kelpie.client");
     return push_if_open(L,
                         is_number ? kp_conns_client(net_of(L), (uint32_t)number) : NULL);
 }
@@ -169,13 +174,56 @@ l_now(lua_State *L)
 
 /* ---- the operator -------------------------------------------------------------------- */
 
-static const char *const level_names[] = {"error", "warn",  "info",
-                                          "debug", "trace", NULL};
+#define LOG_LINE_SIZE 1000 /* as kp_log_write */
+
+static const char *const level_names[] = {"error", "warn", "info", "debug"};
+#define N_LEVELS (sizeof(level_names) / sizeof(level_names[0]))
+
+static enum kelpie_level
+check_level(lua_State *L, int index)
+{
+    const char *name = luaL_checkstring(L, index);
+
+    for (size_t i = 0; i < N_LEVELS; i++) {
+        if (strcmp(name, level_names[i]) == 0)
+            return (enum kelpie_level)i;
+    }
+    const char *nearest = kp_nearest(name, level_names, N_LEVELS);
+    if (nearest != NULL)
+        name =
+            lua_pushfstring(L, "unknown level '%s' (did you mean '%s'?)", name, nearest);
+    else
+        name = lua_pushfstring(
+            L, "unknown level '%s'; it is \"error\", \"warn\", \"info\" or \"debug\"",
+            name);
+    luaL_argerror(L, index, name);
+    return KELPIE_LOG_ERROR;
+}
+
+/* Replaces the arguments from 2 on by what string.format makes of them; an error gets the
+ * place of the script's call. Upvalue 1: string.format. */
+static void
+format_text(lua_State *L)
+{
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_replace(L, 1);
+    if (lua_pcall(L, lua_gettop(L) - 1, 1, 0) == LUA_OK)
+        return;
+    if (kp_generation_of(L)->watchdog.killed)
+        lua_error(L);
+    luaL_where(L, 1);
+    lua_pushliteral(L, "kelpie.log: ");
+    lua_pushvalue(L, 1);
+    if (lua_type(L, -1) != LUA_TSTRING)
+        lua_error(L); /* of a __tostring: the script's own */
+    lua_concat(L, 3);
+    lua_error(L);
+}
 
 /***
 Writes a record to the log.
 @function log
-@string level "error", "warn", "info", "debug" or "trace"
+@string level "error", "warn", "info" or "debug"
 @string format as string.format
 @param ...
 @usage kelpie.log("info", "%s has joined", name)
@@ -184,16 +232,20 @@ static int
 l_log(lua_State *L)
 {
     struct kp_generation *gen = kp_generation_of(L);
-    int level = luaL_checkoption(L, 1, NULL, level_names);
+    struct kp_log *log = &gen->script->env->log;
+    enum kelpie_level level = check_level(L, 1);
+    char line[LOG_LINE_SIZE];
+    size_t text_len;
 
     luaL_checkstring(L, 2);
-    if (!kp_log_wants(&gen->script->env->log, (enum kelpie_level)level))
+    if (!kp_log_wants(log, level))
         return 0;
-    lua_pushvalue(L, lua_upvalueindex(1)); /* string.format */
-    lua_replace(L, 1);
-    lua_call(L, lua_gettop(L) - 1, 1);
-    kp_log_write(&gen->script->env->log, (enum kelpie_level)level, "script %llu: %s",
-                 (unsigned long long)gen->number, lua_tostring(L, -1));
+    format_text(L);
+    const char *text = lua_tolstring(L, -1, &text_len);
+    size_t len =
+        (size_t)snprintf(line, sizeof(line), "script %" PRIu64 ": ", gen->number);
+    len += kp_log_escape(line + len, sizeof(line) - len, text, text_len);
+    log->fn(log->arg, level, line, len); /* kp_log_write would stop at a NUL */
     return 0;
 }
 

@@ -13,27 +13,14 @@ struct handle {
     struct kelpie_room *room; /* NULL while it is being made */
 };
 
-static const char metatable_key; /* its address is the registry's key */
+static const struct kp_lua_type room_type;
 
 /* ---- handles ------------------------------------------------------------------------- */
-
-static struct handle *
-test_handle(lua_State *L, int index)
-{
-    struct handle *handle = lua_touserdata(L, index);
-
-    if (handle == NULL || !lua_getmetatable(L, index))
-        return NULL;
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key);
-    bool is_handle = lua_rawequal(L, -1, -2);
-    lua_pop(L, 2);
-    return is_handle ? handle : NULL;
-}
 
 struct kelpie_room *
 kp_lua_test_room(lua_State *L, int index)
 {
-    const struct handle *handle = test_handle(L, index);
+    const struct handle *handle = kp_lua_test(L, index, &room_type);
 
     return handle != NULL ? handle->room : NULL;
 }
@@ -42,12 +29,7 @@ kp_lua_test_room(lua_State *L, int index)
 static struct handle *
 new_handle(lua_State *L)
 {
-    struct handle *handle = lua_newuserdatauv(L, sizeof(*handle), 0);
-
-    handle->room = NULL;
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key);
-    lua_setmetatable(L, -2);
-    return handle;
+    return kp_lua_new(L, &room_type, sizeof(struct handle), 0);
 }
 
 /* Pushes the handle of that name if the script holds one. [-0, +0 or +1] */
@@ -114,27 +96,19 @@ kp_lua_check_room(lua_State *L, int index)
     const char *name =
         lua_type(L, index) == LUA_TSTRING ? lua_tolstring(L, index, &len) : NULL;
     if (name == NULL)
-        luaL_argerror(L, index,
-                      lua_pushfstring(L, "a room or its name expected, got %s",
-                                      luaL_typename(L, index)));
+        luaL_typeerror(L, index, "room or its name");
     room = push_room_named(L, name, len);
     lua_replace(L, index); /* the argument's place keeps the handle alive */
     return room;
 }
 
+/* The room of a method's handle. */
 static struct kelpie_room *
-check_self(lua_State *L)
+check_self(lua_State *L, const char *method)
 {
-    struct kelpie_room *room = kp_lua_test_room(L, 1);
+    const struct handle *handle = kp_lua_check_self(L, &room_type, method);
 
-    if (room == NULL)
-        luaL_argerror(
-            L, 1,
-            lua_pushfstring(L,
-                            "a room expected, got %s; methods are called with a "
-                            "colon, room:send(...)",
-                            luaL_typename(L, 1)));
-    return room;
+    return handle->room;
 }
 
 static int
@@ -175,11 +149,12 @@ Adds a connection.
 @treturn[2] nil
 @treturn[2] string message
 @treturn[2] string code: "closed" or "memory"
+@usage lobby:join(conn)
 */
 static int
 l_join(lua_State *L)
 {
-    struct kelpie_room *room = check_self(L);
+    struct kelpie_room *room = check_self(L, "room:join");
     struct kelpie_conn *conn = kp_lua_check_conn(L, 2);
 
     kp_generation_check_serving(L, "room:join");
@@ -195,11 +170,12 @@ Takes a connection out.
 @treturn[2] nil
 @treturn[2] string message
 @treturn[2] string code: "closed"
+@usage lobby:leave(conn)
 */
 static int
 l_leave(lua_State *L)
 {
-    struct kelpie_room *room = check_self(L);
+    struct kelpie_room *room = check_self(L, "room:leave");
     struct kelpie_conn *conn = kp_lua_check_conn(L, 2);
 
     kp_generation_check_serving(L, "room:leave");
@@ -212,11 +188,12 @@ Tells whether a connection is in the room.
 @function room:has
 @tparam kelpie.conn conn
 @treturn boolean
+@usage if lobby:has(conn) then lobby:leave(conn) end
 */
 static int
 l_has(lua_State *L)
 {
-    struct kelpie_room *room = check_self(L);
+    struct kelpie_room *room = check_self(L, "room:has");
     struct kelpie_conn *conn = kp_lua_check_conn(L, 2);
 
     lua_pushboolean(L, conn != NULL && kp_room_has(room, conn));
@@ -227,7 +204,7 @@ l_has(lua_State *L)
 static int
 send_to_room(lua_State *L, const char *name, bool wrap)
 {
-    struct kelpie_room *room = check_self(L);
+    struct kelpie_room *room = check_self(L, name);
     struct iovec part = kp_lua_check_part(L, 2);
     struct kelpie_conn *except = kp_lua_opt_conn(L, 3);
 
@@ -261,6 +238,7 @@ Sends bytes as they are to every member.
 @treturn[2] nil
 @treturn[2] string message
 @treturn[2] string code: "memory"
+@usage lobby:write("\7")
 */
 static int
 l_write(lua_State *L)
@@ -296,9 +274,10 @@ Walks the members that are open; joining and leaving meanwhile change nothing.
 static int
 l_members(lua_State *L)
 {
-    struct kelpie_room *room = check_self(L);
+    struct kelpie_room *room = check_self(L, "room:members");
     lua_Integer n = 0;
 
+    kp_generation_check_serving(L, "room:members");
     lua_newtable(L);
     kp_list_each(node, &room->members) {
         struct kp_member *member = kp_container_of(node, struct kp_member, of_room);
@@ -310,50 +289,33 @@ l_members(lua_State *L)
     return 1;
 }
 
-/* ---- fields -------------------------------------------------------------------------- */
+/* ---- fields and metamethods ---------------------------------------------------------- */
 
-static const char *const field_names[] = {"name",    "has",  "join", "leave",
-                                          "members", "send", "write"};
-
-/* upvalue 1: the table of methods */
 static int
-l_index(lua_State *L)
+get_name(lua_State *L)
 {
-    const struct kelpie_room *room = check_self(L);
+    const struct handle *handle = lua_touserdata(L, 1);
 
-    lua_pushvalue(L, 2);
-    if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
-        return 1;
-    lua_pushliteral(L, "name");
-    if (!lua_rawequal(L, 2, -1))
-        return kp_lua_unknown_field(L, "a room", "", field_names,
-                                    sizeof(field_names) / sizeof(field_names[0]));
-    lua_pushlstring(L, room->name, room->name_len);
+    lua_pushlstring(L, handle->room->name, handle->room->name_len);
     return 1;
 }
 
-static int
-l_newindex(lua_State *L)
-{
-    check_self(L);
-    return luaL_error(L,
-                      "a room has no fields to set; keep values of your own in a table");
-}
-
+/* #room: how many members are open. */
 static int
 l_len(lua_State *L)
 {
-    lua_pushinteger(L, (lua_Integer)kp_room_count(check_self(L)));
+    const struct handle *handle = kp_lua_check(L, 1, &room_type);
+
+    lua_pushinteger(L, (lua_Integer)kp_room_count(handle->room));
     return 1;
 }
 
 static int
 l_tostring(lua_State *L)
 {
-    const struct kelpie_room *room = check_self(L);
-
+    kp_lua_check(L, 1, &room_type);
     lua_pushliteral(L, "room ");
-    lua_pushlstring(L, room->name, room->name_len);
+    get_name(L);
     lua_concat(L, 2);
     return 1;
 }
@@ -363,10 +325,14 @@ static const luaL_Reg methods[] = {
     {"write", l_write}, {"members", l_members}, {NULL, NULL},
 };
 
+static const luaL_Reg fields[] = {
+    {"name", get_name},
+    {NULL, NULL},
+};
+
 static const luaL_Reg metamethods[] = {
     {"__gc", l_gc},
     {"__len", l_len},
-    {"__newindex", l_newindex},
     {"__tostring", l_tostring},
     {NULL, NULL},
 };
@@ -376,17 +342,18 @@ static const luaL_Reg functions[] = {
     {NULL, NULL},
 };
 
+static const struct kp_lua_type room_type = {
+    .name = "kelpie.room",
+    .word = "room",
+    .hint = "keep your own values in a table",
+    .methods = methods,
+    .fields = fields,
+    .metamethods = metamethods,
+};
+
 void
 kp_lua_open_room(lua_State *L)
 {
     luaL_setfuncs(L, functions, 0);
-    luaL_newlib(L, metamethods);
-    luaL_newlib(L, methods);
-    lua_pushcclosure(L, l_index, 1);
-    lua_setfield(L, -2, "__index");
-    lua_pushstring(L, "kelpie.room");
-    lua_setfield(L, -2, "__name");
-    lua_pushboolean(L, 0);
-    lua_setfield(L, -2, "__metatable");
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable_key);
+    kp_lua_open_type(L, &room_type);
 }

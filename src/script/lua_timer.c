@@ -1,13 +1,16 @@
 /*
  * lua_timer.c - kelpie.after and kelpie.every
  *
- * A timer is a userdata with the heap's timer inside; its function is the user value. While
- * it is started, gen->timers_ref anchors it under its address, and it is in gen->timers.
- * Each firing is a task of its own, so a timer function may sleep; one that takes longer
- * than its period runs beside its next firing. One that is late fires once.
+ * A timer is a userdata with the heap's timer inside; its function is user value 1. While it
+ * is started, gen->timers_ref anchors it under its address, and it is in gen->timers. Each
+ * firing is a task of its own, so a timer function may wait. One that is late fires once.
+ *
+ * A function of kelpie.every that still waits when the next firing is due is not called a
+ * second time beside itself: that firing is skipped. The timer keeps the coroutine of its
+ * last call in user value 2 to see that; so the coroutine is not given to other tasks.
  *
  * A timer with a name replaces the one of that name. Across a reload: while the new
- * generation's on_load runs, gen->predecessor names the old one, whose timers still run; a
+ * generation's on_load runs, gen->predecessor is the old one, whose timers still run; a
  * timer declared again takes over the deadline. What was not declared ends with the swap.
  */
 #include <string.h>
@@ -16,15 +19,18 @@
 #include "report.h"
 #include "task.h"
 
+#define MIN_PERIOD_NS KP_NS_PER_MS /* more often is a busy loop */
+
 struct lua_timer {
     struct kp_timer timer;
     struct kp_node node; /* in gen->timers while started */
     struct kp_generation *gen;
     uint64_t period_ns; /* 0: once */
-    char name[];        /* "" without */
+    size_t name_len;    /* 0: it has none */
+    char name[];        /* name_len bytes and a NUL */
 };
 
-static const char metatable_key; /* its address is the registry's key */
+static const struct kp_lua_type timer_type;
 
 static struct lua_timer *
 timer_of_node(struct kp_node *node)
@@ -54,13 +60,25 @@ end_timer(lua_State *L, struct lua_timer *timer)
     set_anchor(L, timer);
 }
 
+/* ---- firing -------------------------------------------------------------------------- */
+
 /* One firing that is being prepared. */
 struct firing {
     struct lua_timer *timer;
-    struct kp_task *task;
+    struct kp_task *task; /* NULL: skipped */
 };
 
-/* Moves the timer's function to a task; ends a timer that fires once. */
+/* Returns whether the last call of the timer at index waits for something. */
+static bool
+is_suspended(lua_State *L, int index)
+{
+    lua_getiuservalue(L, index, 2);
+    lua_State *co = lua_tothread(L, -1);
+    lua_pop(L, 1);
+    return co != NULL && lua_status(co) == LUA_YIELD;
+}
+
+/* Moves the timer's function to a task. */
 static int
 prepare_firing(lua_State *L)
 {
@@ -70,10 +88,19 @@ prepare_firing(lua_State *L)
 
     lua_settop(L, 0);
     lua_rawgeti(L, LUA_REGISTRYINDEX, gen->timers_ref);
-    lua_rawgetp(L, 1, timer);
-    lua_getiuservalue(L, 2, 1); /* stack: anchors timer function */
-    firing->task = kp_task_new(L, gen, "timer");
-    lua_xmove(L, firing->task->co, 1);
+    lua_rawgetp(L, 1, timer); /* stack: anchors timer */
+    if (is_suspended(L, 2))
+        return 0;
+    struct kp_task *task = kp_task_new(L, gen, "timer");
+    if (timer->period_ns > 0) {
+        task->exposed = true;
+        lua_pushthread(task->co);
+        lua_xmove(task->co, L, 1);
+        lua_setiuservalue(L, 2, 2);
+    }
+    lua_getiuservalue(L, 2, 1);
+    lua_xmove(L, task->co, 1);
+    firing->task = task;
     return 0;
 }
 
@@ -107,86 +134,95 @@ on_timer(struct kp_timer *inner, void *arg)
         end_timer(gen->L, timer);
     if (rc < 0)
         kp_report_failure(gen, "timer", NULL, gen->script->error);
-    else
+    else if (firing.task != NULL)
         (void)kp_task_run(firing.task, 0); /* an error was reported */
 }
 
 /* ---- names --------------------------------------------------------------------------- */
 
+/* Finds the started timer that has the same name as this one, and is another one. */
 static struct lua_timer *
-find_named(struct kp_generation *gen, const char *name)
+find_same(const struct kp_generation *gen, const struct lua_timer *timer)
 {
+    if (timer->name_len == 0)
+        return NULL;
     kp_list_each(node, &gen->timers) {
-        struct lua_timer *timer = timer_of_node(node);
-        if (strcmp(timer->name, name) == 0)
-            return timer;
+        struct lua_timer *other = timer_of_node(node);
+        if (other != timer && other->name_len == timer->name_len &&
+            memcmp(other->name, timer->name, timer->name_len) == 0)
+            return other;
     }
     return NULL;
 }
 
-/* The deadline of a timer: its own, or that of the one it takes over. */
+/* The first deadline of a timer: its own, or that of the one it takes over. */
 static uint64_t
-choose_deadline(struct lua_timer *timer, uint64_t delay_ns)
+choose_deadline(const struct lua_timer *timer, uint64_t delay_ns)
 {
-    const struct lua_timer *before =
-        timer->gen->predecessor != NULL && timer->name[0] != '\0'
-            ? find_named(timer->gen->predecessor, timer->name)
-            : NULL;
+    const struct kp_generation *before = timer->gen->predecessor;
+    const struct lua_timer *same = before != NULL ? find_same(before, timer) : NULL;
 
-    if (before != NULL)
-        return before->timer.deadline_ns;
+    if (same != NULL)
+        return same->timer.deadline_ns;
     return kp_sys_now_ns(&timer->gen->script->env->sys) + delay_ns;
 }
 
 /* ---- functions ----------------------------------------------------------------------- */
 
-/* Makes a timer of name, seconds and function at first, first + 1; pushes it. [-0, +1] */
+/* Makes a timer that is not started. [-0, +1] */
 static struct lua_timer *
-new_timer(lua_State *L, const char *name, int function_index, bool repeats,
-          uint64_t delay_ns)
+new_timer(lua_State *L, const char *name, size_t name_len, int function)
 {
-    size_t name_len = strlen(name);
-    struct lua_timer *timer = lua_newuserdatauv(L, sizeof(*timer) + name_len + 1, 1);
+    struct lua_timer *timer =
+        kp_lua_new(L, &timer_type, sizeof(*timer) + name_len + 1, 2);
 
-    memset(timer, 0, sizeof(*timer));
-    memcpy(timer->name, name, name_len + 1);
     timer->gen = kp_generation_of(L);
-    timer->period_ns = repeats ? delay_ns : 0;
+    timer->name_len = name_len;
+    memcpy(timer->name, name, name_len);
     kp_list_init(&timer->node);
     kp_timer_init(&timer->timer, on_timer, timer);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key);
-    lua_setmetatable(L, -2);
-    lua_pushvalue(L, function_index);
+    lua_pushvalue(L, function);
     lua_setiuservalue(L, -2, 1);
     return timer;
 }
 
-/* [name,] seconds, function -> timer */
-static int
-start(lua_State *L, const char *function, bool repeats)
+/* Starts the timer on top of the stack. Raises without memory; then nothing has changed. */
+static void
+start_timer(lua_State *L, struct lua_timer *timer, uint64_t delay_ns)
 {
-    kp_generation_check_serving(L, function);
-    bool is_named = lua_type(L, 1) == LUA_TSTRING && !lua_isnumber(L, 1);
-    int first = is_named ? 2 : 1;
-    const char *name = is_named ? lua_tostring(L, 1) : "";
-    uint64_t delay_ns = kp_lua_check_seconds(L, first);
-    luaL_checktype(L, first + 1, LUA_TFUNCTION);
-    if (repeats && delay_ns < KP_NS_PER_MS)
-        luaL_argerror(L, first, "every 0.001 seconds at the most");
-
-    struct lua_timer *timer = new_timer(L, name, first + 1, repeats, delay_ns);
-    struct lua_timer *same = is_named ? find_named(timer->gen, name) : NULL;
     lua_pushvalue(L, -1);
     set_anchor(L, timer);
     if (kp_timer_start(timer->gen->script->timers, &timer->timer,
                        choose_deadline(timer, delay_ns)) < 0) {
         lua_pushnil(L);
         set_anchor(L, timer);
-        return luaL_error(L, "not enough memory");
+        luaL_error(L, "not enough memory");
     }
     kp_list_append(&timer->gen->timers, &timer->node);
-    if (same != NULL)
-        end_timer(L, same);
+}
+
+/* [name,] seconds, function -> timer */
+static int
+declare(lua_State *L, const char *function, bool repeats)
+{
+    kp_generation_check_serving(L, function);
+    size_t name_len = 0;
+    bool is_named = lua_type(L, 1) == LUA_TSTRING;
+    const char *name = is_named ? lua_tolstring(L, 1, &name_len) : "";
+    if (is_named && name_len == 0)
+        luaL_argerror(L, 1, "a name must not be empty");
+    int first = is_named ? 2 : 1;
+    uint64_t delay_ns = kp_lua_check_seconds(L, first);
+    if (repeats && delay_ns < MIN_PERIOD_NS)
+        luaL_argerror(L, first, "at least 0.001 seconds expected");
+    luaL_checktype(L, first + 1, LUA_TFUNCTION);
+
+    struct lua_timer *timer = new_timer(L, name, name_len, first + 1);
+    timer->period_ns = repeats ? delay_ns : 0;
+    start_timer(L, timer, delay_ns);
+    struct lua_timer *replaced = find_same(timer->gen, timer);
+    if (replaced != NULL)
+        end_timer(L, replaced);
     return 1;
 }
 
@@ -202,7 +238,7 @@ Calls a function once, later.
 static int
 l_after(lua_State *L)
 {
-    return start(L, "kelpie.after", false);
+    return declare(L, "kelpie.after", false);
 }
 
 /***
@@ -210,45 +246,26 @@ Calls a function again and again.
 @function every
 @string[opt] name a timer of the same name ends; after a reload the deadline is kept
 @number seconds at least 0.001
-@func fn runs like a handler: it may suspend; the next firing does not wait for it
+@func fn runs like a handler: it may suspend; while it is suspended firings are skipped
 @treturn kelpie.timer
 @usage kelpie.every("save", 60, save)
 */
 static int
 l_every(lua_State *L)
 {
-    return start(L, "kelpie.every", true);
-}
-
-static struct lua_timer *
-check_self(lua_State *L)
-{
-    struct lua_timer *timer = lua_touserdata(L, 1);
-
-    if (timer != NULL && lua_getmetatable(L, 1)) {
-        lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key);
-        if (lua_rawequal(L, -1, -2)) {
-            lua_pop(L, 2);
-            return timer;
-        }
-    }
-    luaL_argerror(L, 1,
-                  lua_pushfstring(L,
-                                  "a timer expected, got %s; methods are called with a "
-                                  "colon, timer:cancel()",
-                                  luaL_typename(L, 1)));
-    return NULL;
+    return declare(L, "kelpie.every", true);
 }
 
 /***
 Ends the timer.
 @function timer:cancel
 @treturn boolean whether it was still to fire
+@usage timer:cancel()
 */
 static int
 l_cancel(lua_State *L)
 {
-    struct lua_timer *timer = check_self(L);
+    struct lua_timer *timer = kp_lua_check_self(L, &timer_type, "timer:cancel");
     bool was_started = kp_node_is_linked(&timer->node);
 
     if (was_started)
@@ -260,10 +277,12 @@ l_cancel(lua_State *L)
 static int
 l_tostring(lua_State *L)
 {
-    const struct lua_timer *timer = check_self(L);
+    const struct lua_timer *timer = kp_lua_check(L, 1, &timer_type);
 
-    lua_pushfstring(L, "timer%s%s%s", timer->name[0] != '\0' ? " " : "", timer->name,
-                    kp_timer_is_started(&timer->timer) ? "" : " (ended)");
+    lua_pushstring(L, timer->name_len > 0 ? "timer " : "timer");
+    lua_pushlstring(L, timer->name, timer->name_len);
+    lua_pushstring(L, kp_timer_is_started(&timer->timer) ? "" : " (ended)");
+    lua_concat(L, 3);
     return 1;
 }
 
@@ -279,24 +298,33 @@ static const luaL_Reg methods[] = {
     {NULL, NULL},
 };
 
+static const luaL_Reg no_fields[] = {
+    {NULL, NULL},
+};
+
+static const luaL_Reg metamethods[] = {
+    {"__tostring", l_tostring},
+    {NULL, NULL},
+};
+
 static const luaL_Reg functions[] = {
     {"after", l_after},
     {"every", l_every},
     {NULL, NULL},
 };
 
+static const struct kp_lua_type timer_type = {
+    .name = "kelpie.timer",
+    .word = "timer",
+    .hint = "keep your own values in a table",
+    .methods = methods,
+    .fields = no_fields,
+    .metamethods = metamethods,
+};
+
 void
 kp_lua_open_timer(lua_State *L)
 {
     luaL_setfuncs(L, functions, 0);
-    lua_newtable(L);
-    luaL_newlib(L, methods);
-    lua_setfield(L, -2, "__index");
-    lua_pushcfunction(L, l_tostring);
-    lua_setfield(L, -2, "__tostring");
-    lua_pushstring(L, "kelpie.timer");
-    lua_setfield(L, -2, "__name");
-    lua_pushboolean(L, 0);
-    lua_setfield(L, -2, "__metatable");
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable_key);
+    kp_lua_open_type(L, &timer_type);
 }

@@ -59,8 +59,9 @@ kp_lua_check_self(lua_State *L, const struct kp_lua_type *type, const char *meth
     void *self = kp_lua_test(L, 1, type);
 
     if (self == NULL)
-        luaL_error(L, "%s: called on a %s; use %s(...) with a colon", method,
-                   luaL_typename(L, 1), method);
+        luaL_argerror(L, 1,
+                      lua_pushfstring(L, "%s expected, got %s; use %s(...)", type->word,
+                                      luaL_typename(L, 1), method));
     return self;
 }
 

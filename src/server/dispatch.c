@@ -131,18 +131,6 @@ read_stats(void *arg, struct kelpie_stats *stats)
     kelpie_get_stats(arg, stats);
 }
 
-static void
-print_line(void *arg, const char *line, size_t len)
-{
-    kelpie *k = arg;
-
-    if (k->print != NULL)
-        k->print(k->print_arg, line, len);
-    else
-        kp_log_write(&k->env.log, KELPIE_LOG_INFO, "print: %.*s",
-                     len > 1000 ? 1000 : (int)len, line);
-}
-
 const struct kp_net_hooks kp_dispatch_net_hooks = {
     .configure = dispatch_configure,
     .on_connect = dispatch_connect,
@@ -157,5 +145,4 @@ const struct kp_script_hooks kp_dispatch_script_hooks = {
     .reload = ask_for_reload,
     .shutdown = ask_for_shutdown,
     .stats = read_stats,
-    .print = print_line,
 };

@@ -49,8 +49,6 @@ init_plain(kelpie *k, const struct kp_mem *mem, const struct kp_sys *sys,
     kp_list_init(&k->watches);
     kp_list_init(&k->host_timers);
     k->framing.kind = KP_FRAME_LINE;
-    k->print = options->print;
-    k->print_arg = options->print_arg;
     if (options->drain_timeout_ms > 0)
         k->drain_timeout_ns = (uint64_t)options->drain_timeout_ms * KP_NS_PER_MS;
 }
@@ -70,7 +68,8 @@ open_layers(kelpie *k, const struct kelpie_options *options)
     net_limits.refused_text = k->refused_text;
     net_hooks.arg = k;
     script_hooks.arg = k;
-    script_hooks.print_arg = k;
+    script_hooks.print = options->print;
+    script_hooks.print_arg = options->print_arg;
 
     int rc = kp_net_init(&k->net, &k->env, &k->loop, &k->timers, &net_limits, &net_hooks);
     if (rc < 0)

@@ -32,8 +32,6 @@ struct kelpie {
     struct kp_framing framing; /* where no handlers table sets another */
     char *refused_text;
     uint64_t drain_timeout_ns;
-    kelpie_print_fn *print;
-    void *print_arg;
 
     struct kp_node watches;     /* struct kp_watch, private to watch.c */
     struct kp_node host_timers; /* struct kelpie_timer, private to host_timer.c */
