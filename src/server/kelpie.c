@@ -195,7 +195,8 @@ on_drain_timeout(struct kp_timer *timer, void *arg)
     size_t left = kp_conns_count(&k->net);
     if (left > 0)
         kp_log_write(&k->env.log, KELPIE_LOG_WARN,
-                     "drain: %zu clients did not take all their output in time", left);
+                     "drain: %zu client%s did not take all output in time", left,
+                     left == 1 ? "" : "s");
     kp_conns_drop_all(&k->net, "shutdown");
 }
 
@@ -203,8 +204,9 @@ static void
 begin_drain(kelpie *k)
 {
     k->is_draining = true;
-    kp_log_write(&k->env.log, KELPIE_LOG_INFO,
-                 "drain: clients to be served to the end: %zu", kp_conns_count(&k->net));
+    size_t n = kp_conns_count(&k->net);
+    kp_log_write(&k->env.log, KELPIE_LOG_INFO, "drain: %zu client%s", n,
+                 n == 1 ? "" : "s");
     kp_listeners_stop(&k->net);
     kp_script_on_shutdown(&k->script);
     kp_conns_close_all(&k->net, "shutdown");
