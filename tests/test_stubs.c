@@ -1,283 +1,290 @@
 /*
- * test_stubs.c - src/lua/kelpie.d.lua names exactly what the bindings have
+ * test_stubs.c - src/lua/kelpie.d.lua describes exactly what scripts have
  *
- * The stub is read as text: "function TYPE:NAME(" and "---@field NAME" below "---@class TYPE".
- * What the bindings have is asked from them; the fields of the handlers table that are no
- * functions are read from their source.
+ * The names in the stub file and those that are registered are compared as sorted lists, in
+ * both directions. What the stub file says of them is for people to check; that it says
+ * something of each function and of each of its parameters is checked here.
  */
+#include <lualib.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "bind_kit.h"
 #include "script/bind.h"
-#include "script_kit.h"
 
-#define STUB      KELPIE_SOURCE_DIR "/src/lua/kelpie.d.lua"
-#define MAX_NAMES 64
+#define STUBS       KELPIE_SOURCE_DIR "/src/lua/kelpie.d.lua"
+#define SOURCE_SIZE (64 * 1024)
+
+/* Reads the stub file. Fills `names`: by class, a set of its fields and functions; and
+ * `bad`: what is not described. */
+static const char reader[] =
+    "local names, bad, class, block = {}, {}, nil, {}\n"
+    "local file = assert(io.open(...))\n"
+    "for line in file:lines() do\n"
+    "   local owner, name, params = line:match('^function (%w+)[.:]([%w_]+)%((.-)%) "
+    "end$')\n"
+    "   if line:match('^%-%-%-@class ') then\n"
+    "      class = line:match('^%-%-%-@class ([%w_.]+)$') names[class] = {}\n"
+    "   elseif line:match('^%-%-%-@field ') then\n"
+    "      names[class][line:match('^%-%-%-@field ([%w_]+)')] = true\n"
+    "   elseif line:match('^function') and not owner then\n"
+    "      bad[#bad + 1] = line\n"
+    "   elseif owner then\n"
+    "      names[owner == 'kelpie' and owner or 'kelpie.' .. owner][name] = true\n"
+    "      local text = table.concat(block, '\\n')\n"
+    "      local described = text:match('^%-%-%-[%w]')\n"
+    "      for param in params:gmatch('[%w_.]+') do\n"
+    "         local word = param:gsub('%.', '%%.')\n"
+    "         described = described and text:match('@param ' .. word .. '%??%s')\n"
+    "      end\n"
+    "      if not described then bad[#bad + 1] = line end\n"
+    "   end\n"
+    "   if line:match('^%-%-%-') then block[#block + 1] = line else block = {} end\n"
+    "end\n"
+    "file:close()\n"
+    "for class, set in pairs(names) do\n"
+    "   local list = {}\n"
+    "   for name in pairs(set) do list[#list + 1] = name end\n"
+    "   table.sort(list) names[class] = table.concat(list, '\\n')\n"
+    "end\n"
+    "return names, table.concat(bad, '\\n')\n";
+
+struct stubs {
+    lua_State *L; /* a plain one; its stack: names bad */
+    struct script_kit kit;
+};
+
+static int
+setup(void **state)
+{
+    struct stubs *stubs = test_malloc(sizeof *stubs);
+
+    sk_prepare(&stubs->kit);
+    assert_int_equal(sk_open(&stubs->kit), 0);
+    sk_load(&stubs->kit, "return {}");
+    stubs->L = luaL_newstate();
+    luaL_openlibs(stubs->L);
+    assert_int_equal(luaL_loadstring(stubs->L, reader), LUA_OK);
+    lua_pushstring(stubs->L, STUBS);
+    if (lua_pcall(stubs->L, 1, 2, 0) != LUA_OK)
+        fail_msg("%s", lua_tostring(stubs->L, -1));
+    *state = stubs;
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    struct stubs *stubs = *state;
+
+    lua_close(stubs->L);
+    sk_close(&stubs->kit);
+    test_free(stubs);
+    return 0;
+}
+
+/* --- lists of names ---------------------------------------------------------------------- */
+
+#define MAX_NAMES 100
 
 struct names {
-    char names[MAX_NAMES][32];
+    const char *list[MAX_NAMES];
     size_t n;
 };
 
-static bool
-has(const struct names *set, const char *name)
-{
-    for (size_t i = 0; i < set->n; i++) {
-        if (strcmp(set->names[i], name) == 0)
-            return true;
-    }
-    return false;
-}
-
+/* Adds the keys of the table at the top, and pops it. They stay alive with that table. */
 static void
-add(struct names *set, const char *name, size_t len)
+add_keys(struct names *names, lua_State *L)
 {
-    char copy[sizeof set->names[0]];
-
-    assert_true(len > 0 && len < sizeof copy);
-    memcpy(copy, name, len);
-    copy[len] = '\0';
-    if (has(set, copy))
-        return;
-    assert_true(set->n < MAX_NAMES);
-    memcpy(set->names[set->n++], copy, sizeof copy);
-}
-
-static void
-assert_all_in(const struct names *these, const struct names *those, const char *what)
-{
-    for (size_t i = 0; i < these->n; i++) {
-        if (!has(those, these->names[i]))
-            fail_msg("%s: %s", what, these->names[i]);
-    }
-}
-
-static void
-assert_same(const struct names *bound, const struct names *stub, const char *type)
-{
-    char what[64];
-
-    assert_true(bound->n > 0);
-    snprintf(what, sizeof what, "%s: not in the stub", type);
-    assert_all_in(bound, stub, what);
-    snprintf(what, sizeof what, "%s: only in the stub", type);
-    assert_all_in(stub, bound, what);
-}
-
-/* --- texts ----------------------------------------------------------------------------- */
-
-static char *
-read_text(const char *path)
-{
-    FILE *file = fopen(path, "r");
-    char *text = calloc(1, 128 * 1024);
-
-    if (!file)
-        fail_msg("cannot open %s", path);
-    assert_non_null(text);
-    assert_true(fread(text, 1, 128 * 1024 - 1, file) > 0);
-    fclose(file);
-    return text;
-}
-
-static size_t
-name_len(const char *text)
-{
-    return strspn(text,
-                  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
-}
-
-static bool
-skip_text(const char **line, const char *prefix)
-{
-    size_t len = strlen(prefix);
-
-    if (strncmp(*line, prefix, len) != 0)
-        return false;
-    *line += len;
-    return true;
-}
-
-static void
-add_line_of_stub(struct names *set, const char *line, const char *type, bool *in_class)
-{
-    if (skip_text(&line, "---@class kelpie")) {
-        line += *line == '.';
-        *in_class = strcspn(line, " \n") == strlen(type) &&
-                    strncmp(line, type, strlen(type)) == 0;
-    } else if (skip_text(&line, "---@field ") && *in_class && name_len(line) > 0) {
-        add(set, line, name_len(line));
-    } else if (skip_text(&line, "function ") &&
-               skip_text(&line, type[0] ? type : "kelpie") &&
-               (*line == ':' || *line == '.')) {
-        add(set, line + 1, name_len(line + 1));
-    }
-}
-
-/* The names that the stub has for a type: "conn", or "" for the module. */
-static struct names
-names_of_stub(const char *type)
-{
-    char *text = read_text(STUB);
-    struct names set = {.n = 0};
-    bool in_class = false;
-
-    for (const char *line = text; *line; line++) {
-        add_line_of_stub(&set, line, type, &in_class);
-        line += strcspn(line, "\n");
-    }
-    free(text);
-    return set;
-}
-
-/* The strings of an array in a C file of the bindings. */
-static void
-add_from_source(struct names *set, const char *file, const char *array)
-{
-    char path[256];
-
-    snprintf(path, sizeof path, "%s/src/script/%s", KELPIE_SOURCE_DIR, file);
-    char *text = read_text(path);
-    const char *at = strstr(text, array);
-    assert_non_null(at);
-    while (*(at += strcspn(at, "\"}")) == '"') {
-        add(set, at + 1, name_len(at + 1));
-        at += name_len(at + 1) + 2;
-    }
-    free(text);
-}
-
-/* --- what is bound --------------------------------------------------------------------- */
-
-/* Adds the keys of the table on top of the stack, and pops it. */
-static void
-add_keys(struct names *set, lua_State *L)
-{
-    assert_true(lua_istable(L, -1));
-    lua_pushnil(L);
-    while (lua_next(L, -2)) {
-        lua_pop(L, 1);
-        add(set, lua_tostring(L, -1), strlen(lua_tostring(L, -1)));
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+        assert_int_equal(lua_type(L, -2), LUA_TSTRING);
+        assert_true(names->n < MAX_NAMES);
+        names->list[names->n++] = lua_tostring(L, -2);
     }
     lua_pop(L, 1);
 }
 
-/* Compares the type of the object on top of the stack, which it pops. Its methods and fields
- * are upvalues of its __index. */
-static void
-check_type(lua_State *L, const char *type)
+static int
+compare(const void *a, const void *b)
 {
-    struct names stub = names_of_stub(type), bound = {.n = 0};
-
-    assert_int_equal(luaL_getmetafield(L, -1, "__index"), LUA_TFUNCTION);
-    for (int i = 1; lua_getupvalue(L, -1, i) != NULL; i++) {
-        if (lua_istable(L, -1))
-            add_keys(&bound, L);
-        else
-            lua_pop(L, 1);
-    }
-    lua_pop(L, 2);
-
-    assert_same(&bound, &stub, type);
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+/* Asserts that a class of the stub file has these names. */
 static void
-given_the_module_when_compared_with_the_stub_then_the_names_are_the_same(void **state)
+check_class(struct stubs *stubs, const char *class, struct names *names)
 {
-    struct script_kit *kit = *state;
-    struct names bound = {.n = 0};
-    struct names stub = names_of_stub("");
+    char text[4096] = "";
 
-    sk_load(kit, "return {}");
-    lua_State *L = kit->script.live->L;
-    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    qsort(names->list, names->n, sizeof *names->list, compare);
+    for (size_t i = 0; i < names->n; i++)
+        strcat(strcat(text, i > 0 ? "\n" : ""), names->list[i]);
+    assert_int_equal(lua_getfield(stubs->L, 1, class), LUA_TSTRING);
+    assert_string_equal(lua_tostring(stubs->L, -1), text);
+    lua_pop(stubs->L, 1);
+}
+
+/* Asserts that a class has the methods and fields of the userdata at the top, and pops it. */
+static void
+check_type(struct stubs *stubs, const char *class)
+{
+    lua_State *L = stubs->kit.script.live->L;
+    struct names names = {.n = 0};
+
+    assert_true(lua_getmetatable(L, -1));
+    assert_int_equal(lua_getfield(L, -1, "__name"), LUA_TSTRING);
+    assert_string_equal(lua_tostring(L, -1), class);
+    lua_getfield(L, -2, "__index");
+    assert_non_null(lua_getupvalue(L, -1, 2));
+    add_keys(&names, L);
+    assert_non_null(lua_getupvalue(L, -1, 3));
+    add_keys(&names, L);
+    lua_pop(L, 4);
+    check_class(stubs, class, &names);
+}
+
+/* --- tests ------------------------------------------------------------------------------- */
+
+static void
+given_the_module_when_compared_then_the_stubs_have_the_same_names(void **state)
+{
+    struct stubs *stubs = *state;
+    lua_State *L = stubs->kit.script.live->L;
+    struct names names = {.n = 0};
+
+    lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
     lua_getfield(L, -1, "kelpie");
-    add_keys(&bound, L);
+    add_keys(&names, L);
     lua_pop(L, 1);
 
-    assert_same(&bound, &stub, "kelpie");
+    check_class(stubs, "kelpie", &names);
 }
 
 static void
-given_a_connection_when_compared_with_the_stub_then_the_names_are_the_same(void **state)
+given_the_types_when_compared_then_the_stubs_have_the_same_names(void **state)
 {
-    struct script_kit *kit = *state;
-
-    sk_load(kit, "return {}");
-    sk_connect(kit, 0);
-    kp_lua_push_conn(kit->script.live->L, kit->conns[0]);
-
-    check_type(kit->script.live->L, "conn");
-}
-
-static void
-given_a_room_when_compared_with_the_stub_then_the_names_are_the_same(void **state)
-{
-    struct script_kit *kit = *state;
-
-    sk_load(kit, "x = kelpie.room('x') return {}");
-    lua_getglobal(kit->script.live->L, "x");
-
-    check_type(kit->script.live->L, "room");
-}
-
-static void
-given_a_timer_when_compared_with_the_stub_then_the_names_are_the_same(void **state)
-{
-    struct script_kit *kit = *state;
-
-    sk_load(kit,
-            "x = {} return { on_input = function() x[1] = kelpie.after(1, print) end }");
-    assert_int_equal(kp_script_on_input(&kit->script, "", 0), 0);
+    struct stubs *stubs = *state;
+    struct script_kit *kit = &stubs->kit;
     lua_State *L = kit->script.live->L;
-    lua_getglobal(L, "x");
-    lua_geti(L, -1, 1);
+    struct kelpie_room *room;
 
-    check_type(L, "timer");
+    sk_connect(kit, 0);
+    kp_lua_push_conn(L, kit->conns[0]);
+    check_type(stubs, "kelpie.conn");
+    assert_int_equal(kp_room_open(&kit->net, &room, "r", 1), 0);
+    kp_lua_push_room(L, room);
+    kp_room_unref(room);
+    check_type(stubs, "kelpie.room");
+    sk_run(kit, "kelpie.after(1, print)");
+    lua_rawgeti(L, LUA_REGISTRYINDEX, kit->script.live->timers_ref);
+    lua_pushnil(L);
+    assert_true(lua_next(L, -2));
+    check_type(stubs, "kelpie.timer");
+    lua_pop(L, 2);
+}
+
+static void
+given_the_counters_when_compared_then_the_stubs_have_the_same_names(void **state)
+{
+    struct stubs *stubs = *state;
+    lua_State *L = stubs->kit.script.live->L;
+    struct names names = {.n = 0};
+
+    lua_getglobal(L, "kelpie");
+    lua_getfield(L, -1, "stats");
+    lua_call(L, 0, 1);
+    add_keys(&names, L);
     lua_pop(L, 1);
+
+    check_class(stubs, "kelpie.statistics", &names);
+}
+
+/* Adds the strings of other_names[] in handlers.c: fields of the handlers table that are no
+ * functions, and have no name that C could ask for. */
+static void
+add_other_fields(struct names *names, char *text, size_t size)
+{
+    FILE *file = fopen(KELPIE_SOURCE_DIR "/src/script/handlers.c", "r");
+
+    assert_non_null(file);
+    text[fread(text, 1, size - 1, file)] = '\0';
+    fclose(file);
+    char *at = strstr(text, "other_names[]");
+    assert_non_null(at);
+    char *end = strchr(at, '}');
+    for (char *name = strtok(at, "\""); (name = strtok(NULL, "\"")) && name < end;
+         (void)strtok(NULL, "\""))
+        names->list[names->n++] = name;
 }
 
 static void
-given_the_counters_when_compared_with_the_stub_then_the_names_are_the_same(void **state)
+given_the_handlers_when_compared_then_the_stubs_have_the_same_names(void **state)
 {
-    struct script_kit *kit = *state;
-    struct names bound = {.n = 0};
-    struct names stub = names_of_stub("stats");
-
-    sk_load(kit, "x = kelpie.stats() return {}");
-    lua_getglobal(kit->script.live->L, "x");
-    add_keys(&bound, kit->script.live->L);
-
-    assert_same(&bound, &stub, "stats");
-}
-
-static void
-given_the_handlers_when_compared_with_the_stub_then_the_names_are_the_same(void **state)
-{
-    struct names bound = {.n = 0};
-    struct names stub = names_of_stub("handlers");
-    (void)state;
+    struct stubs *stubs = *state;
+    struct names names = {.n = 0};
+    char *source = test_malloc(SOURCE_SIZE), text[100];
 
     for (int i = 0; i < KP_N_HANDLERS; i++)
-        add(&bound, kp_handler_name((enum kp_handler)i),
-            strlen(kp_handler_name((enum kp_handler)i)));
-    add_from_source(&bound, "handlers.c", "other_names[]");
+        names.list[names.n++] = kp_handler_name((enum kp_handler)i);
+    add_other_fields(&names, source, SOURCE_SIZE);
+    assert_true(names.n > KP_N_HANDLERS);
+    check_class(stubs, "kelpie.handlers", &names);
 
-    assert_same(&bound, &stub, "handlers");
+    for (size_t i = 0; i < names.n; i++) {
+        snprintf(text, sizeof text, "return { %s = print }", names.list[i]);
+        if (sk_try_load(&stubs->kit, text) != 0)
+            assert_null(strstr(stubs->kit.script.error, "unknown field"));
+    }
+    test_free(source);
+}
+
+static void
+given_the_framings_of_the_stubs_when_used_then_all_are_known(void **state)
+{
+    struct stubs *stubs = *state;
+
+    sk_connect(&stubs->kit, 0);
+    sk_load(&stubs->kit, "return {}");
+    bk_run(
+        &stubs->kit,
+        "for _, framing in ipairs { 'line', 'crlf', 'raw', 'netstring', { 'length' },\n"
+        "   { 'length', bytes = 2, order = 'little' }, { 'delimiter', '\\0' },\n"
+        "   { 'fixed', 16 } } do print(conn:set_framing(framing)) end",
+        "true\ntrue\ntrue\ntrue\ntrue\ntrue\ntrue\ntrue\n");
+}
+
+static void
+given_the_stubs_when_read_then_every_function_and_parameter_is_described(void **state)
+{
+    struct stubs *stubs = *state;
+
+    assert_string_equal(lua_tostring(stubs->L, 2), "");
+}
+
+static void
+given_the_stubs_when_compiled_then_they_are_lua_and_give_the_module(void **state)
+{
+    struct stubs *stubs = *state;
+
+    assert_int_equal(luaL_dofile(stubs->L, STUBS), LUA_OK);
+    assert_int_equal(lua_getfield(stubs->L, -1, "room"), LUA_TFUNCTION);
+    lua_pop(stubs->L, 2);
 }
 
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, sk_setup, sk_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(given_the_module_when_compared_with_the_stub_then_the_names_are_the_same),
-        TEST(given_a_connection_when_compared_with_the_stub_then_the_names_are_the_same),
-        TEST(given_a_room_when_compared_with_the_stub_then_the_names_are_the_same),
-        TEST(given_a_timer_when_compared_with_the_stub_then_the_names_are_the_same),
-        TEST(given_the_counters_when_compared_with_the_stub_then_the_names_are_the_same),
-        TEST(given_the_handlers_when_compared_with_the_stub_then_the_names_are_the_same),
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        T(given_the_module_when_compared_then_the_stubs_have_the_same_names),
+        T(given_the_types_when_compared_then_the_stubs_have_the_same_names),
+        T(given_the_counters_when_compared_then_the_stubs_have_the_same_names),
+        T(given_the_handlers_when_compared_then_the_stubs_have_the_same_names),
+        T(given_the_framings_of_the_stubs_when_used_then_all_are_known),
+        T(given_the_stubs_when_read_then_every_function_and_parameter_is_described),
+        T(given_the_stubs_when_compiled_then_they_are_lua_and_give_the_module),
+#undef T
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

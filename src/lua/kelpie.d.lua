@@ -85,7 +85,7 @@ function conn:resume() end
 function conn:set_timeout(seconds) end
 
 ---Cuts messages in another way, from the next byte on that was not delivered yet.
----@param framing kelpie.framing
+---@param framing kelpie.framing a fixed size above max_message raises
 ---@return true? ok
 ---@return string? message
 ---@return string? code "closed"
@@ -310,7 +310,7 @@ function kelpie.every(seconds, fn) end
 ---@param seconds number math.huge: until then
 ---@return nil
 ---@return string? message
----@return string? code "retired"
+---@return string? code "retired"; nothing is returned otherwise
 function kelpie.sleep(seconds) end
 
 ---Runs a function beside this handler, in this step or the next one. An error of it is logged.

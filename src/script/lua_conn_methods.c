@@ -143,6 +143,9 @@ l_set_framing(lua_State *L)
     kp_framing_check(L, 2, &framing);
     if (!is_open(conn))
         return kp_lua_push_closed(L);
+    if (framing.kind == KP_FRAME_FIXED && framing.fixed_size > conn->max_message)
+        luaL_argerror(L, 2, "more bytes than max_message allows");
+    framing.deliver_partial = conn->framing.deliver_partial; /* of the handlers table */
     kp_conn_set_framing(conn, &framing);
     return kp_lua_push_result(L, 0);
 }

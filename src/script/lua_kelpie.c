@@ -152,7 +152,8 @@ l_spawn(lua_State *L)
 
     int n = lua_gettop(L);
     struct kp_task *task = kp_task_new(L, kp_generation_of(L), "spawn");
-    luaL_checkstack(task->co, n, "too many arguments");
+    if (!lua_checkstack(task->co, n)) /* luaL_checkstack would raise in the other one */
+        luaL_error(L, "not enough memory");
     lua_xmove(L, task->co, n);
     kp_task_start_later(task, n - 1);
     return 0;

@@ -75,11 +75,14 @@ static struct kelpie_room *
 push_room_named(lua_State *L, const char *name, size_t len)
 {
     struct kelpie_room *room = push_known_handle(L, name, len);
+    struct kp_net *net = kp_generation_of(L)->script->net;
 
     if (room != NULL)
         return room;
+    if (net->loop == NULL) /* kp_net_clear; variables of the script are being closed */
+        luaL_error(L, "the server has ended; there are no rooms any more");
     struct handle *handle = new_handle(L);
-    if (kp_room_open(kp_generation_of(L)->script->net, &handle->room, name, len) < 0)
+    if (kp_room_open(net, &handle->room, name, len) < 0)
         luaL_error(L, "not enough memory");
     remember_handle(L, handle->room);
     return handle->room;
