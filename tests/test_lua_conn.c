@@ -3,7 +3,6 @@
  */
 #include <arpa/inet.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "bind_kit.h"
 #include "net/listener.h"

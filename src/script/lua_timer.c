@@ -13,10 +13,12 @@
  * generation's on_load runs, gen->predecessor is the old one, whose timers still run; a
  * timer declared again takes over the deadline. What was not declared ends with the swap.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "bind.h"
 #include "report.h"
+#include "sandbox.h"
 #include "task.h"
 
 #define MIN_PERIOD_NS KP_NS_PER_MS /* more often is a busy loop */
@@ -75,7 +77,7 @@ is_suspended(lua_State *L, int index)
     lua_getiuservalue(L, index, 2);
     lua_State *co = lua_tothread(L, -1);
     lua_pop(L, 1);
-    return co != NULL && lua_status(co) == LUA_YIELD;
+    return co != NULL && kp_coroutine_is_suspended(co);
 }
 
 /* Moves the timer's function to a task. */
@@ -104,20 +106,19 @@ prepare_firing(lua_State *L)
     return 0;
 }
 
+/* Starts a timer again that is being called. */
 static void
-rearm(struct lua_timer *timer, uint64_t due_ns)
+rearm(struct lua_timer *timer)
 {
     struct kp_generation *gen = timer->gen;
     uint64_t now_ns = kp_sys_now_ns(&gen->script->env->sys);
-    uint64_t next_ns = due_ns + timer->period_ns;
+    uint64_t next_ns = timer->timer.deadline_ns + timer->period_ns;
 
     if (next_ns <= now_ns)
         next_ns = now_ns + timer->period_ns;
-    if (kp_timer_start(gen->script->timers, &timer->timer, next_ns) == 0)
-        return;
-    kp_log_write(&gen->script->env->log, KELPIE_LOG_ERROR, "timer %s ends: out of memory",
-                 timer->name);
-    end_timer(gen->L, timer);
+    int rc = kp_timer_start(gen->script->timers, &timer->timer, next_ns);
+    assert(rc == 0); /* nobody has taken its place in the heap since */
+    (void)rc;
 }
 
 static void
@@ -126,11 +127,12 @@ on_timer(struct kp_timer *inner, void *arg)
     struct lua_timer *timer = arg;
     struct kp_generation *gen = timer->gen;
     struct firing firing = {.timer = timer};
-    int rc = kp_generation_enter(gen, prepare_firing, &firing, 0);
 
+    (void)inner; /* part of the timer */
     if (timer->period_ns > 0)
-        rearm(timer, inner->deadline_ns);
-    else
+        rearm(timer);
+    int rc = kp_generation_enter(gen, prepare_firing, &firing, 0);
+    if (timer->period_ns == 0)
         end_timer(gen->L, timer);
     if (rc < 0)
         kp_report_failure(gen, "timer", NULL, gen->script->error);
