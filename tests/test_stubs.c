@@ -243,13 +243,13 @@ given_the_counters_when_compared_with_the_stub_then_the_names_are_the_same(void 
 {
     struct script_kit *kit = *state;
     struct names bound = {.n = 0};
-    struct names stub = names_of_stub("stats");
+    struct names stub = names_of_stub("statistics");
 
     sk_load(kit, "x = kelpie.stats() return {}");
     lua_getglobal(kit->script.live->L, "x");
     add_keys(&bound, kit->script.live->L);
 
-    assert_same(&bound, &stub, "stats");
+    assert_same(&bound, &stub, "statistics");
 }
 
 static void
