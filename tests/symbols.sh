@@ -25,7 +25,7 @@ KELPIE_API/g' | sed -n 's/^KELPIE_API [^(]*[ *]\(kelpie_[a-z_]*\)(.*/\1/p' |
 
 # Num: Value Size Type Bind Vis Ndx Name
 readelf -sW "$archive" 2>/dev/null >"$work/symbols" || true
-grep -q 'DEFAULT' "$work/symbols" || { echo "skipped: no ELF symbols in $archive"; exit 77; }
+grep -q 'FUNC .* DEFAULT' "$work/symbols" || { echo "skipped: no ELF code in $archive"; exit 77; }
 awk '($5 == "GLOBAL" || $5 == "WEAK") && $6 == "DEFAULT" && $7 != "UND" && $8 !~ /^__/ \
     { print $8 }' "$work/symbols" | sort -u >"$work/exported"
 
