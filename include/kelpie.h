@@ -333,8 +333,8 @@ KELPIE_API int kelpie_set_framing(kelpie *k, const char *framing, size_t max_mes
  * Connections
  * ------------------------------------------------------------------------------------ */
 
-/* Queue one message in the connection's framing, or bytes as they are. Nothing is written
- * before the end of the step.
+/* Queue one message in the connection's framing, or bytes as they are. They are written at
+ * the end of the step, earlier only when the outbox would be full otherwise.
  * Returns   0; KELPIE_ECLOSED; KELPIE_EFULL, -ENOMEM (nothing was queued); KELPIE_EPROTO
  *           when the message does not fit the framing. */
 KELPIE_API int kelpie_conn_send(kelpie_conn *conn, const void *message, size_t len);

@@ -10,6 +10,11 @@ kelpie_add_script_test(layers layers.sh)
 kelpie_add_script_test(format format.sh)
 kelpie_add_script_test(lint_lua lint_lua.sh)
 kelpie_add_script_test(portability portability.sh "${CMAKE_BINARY_DIR}")
+kelpie_add_script_test(symbols symbols.sh $<TARGET_FILE:kelpie_archive>)
+if(KELPIE_BUILD_DAEMON)
+  kelpie_add_script_test(readme test_readme.sh $<TARGET_FILE:kelpie_daemon>)
+  set_tests_properties(readme PROPERTIES ENVIRONMENT "CC=${CMAKE_C_COMPILER}")
+endif()
 
 # The public header stands alone, as C99 and as C++.
 add_test(NAME header_c99 COMMAND ${CMAKE_C_COMPILER} -std=c99 -pedantic -Wall -Wextra -Werror

@@ -2,7 +2,8 @@
  * kq_faults.h - system calls and allocations for the Linux layer that count and fail
  *
  * Include it before the sources of the layer: it defines KQ_CALL, through which they make
- * every call. For one test program only; what it counts is in variables of that program.
+ * every call. For one test program only; what it counts is in variables of that program, atomic
+ * because some tests wait in a thread of their own.
  */
 #ifndef KQ_FAULTS_H
 #define KQ_FAULTS_H
@@ -10,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -24,13 +26,13 @@
 #define KQ_CALL(function) fake_##function
 
 static struct {
-    int n_calls;     /* system calls, allocations not included */
-    int n_epoll_ctl; /* of these */
-    int n_pwait2;    /* of these */
-    int n_allocated; /* blocks that were not freed */
-    int fails_at;   /* the how many-th call that can fail does, counted from 1; 0: none */
-    int n_failable; /* calls that could have failed */
-    int last_wait_ms; /* argument of epoll_wait */
+    atomic_int n_calls;     /* system calls, allocations not included */
+    atomic_int n_epoll_ctl; /* of these */
+    atomic_int n_pwait2;    /* of these */
+    atomic_int n_allocated; /* blocks that were not freed */
+    int fails_at; /* the how many-th call that can fail does, counted from 1; 0: none */
+    atomic_int n_failable;   /* calls that could have failed */
+    atomic_int last_wait_ms; /* argument of epoll_wait */
     bool has_pwait2;
     bool has_inotify;
     bool has_failed;

@@ -60,6 +60,8 @@ if(KELPIE_LTO)
   check_ipo_supported(RESULT has_ipo OUTPUT why LANGUAGES C)
   if(has_ipo)
     set(CMAKE_INTERPROCEDURAL_OPTIMIZATION ON)
+    # With machine code too, so that any linker can use the library that is installed.
+    list(TRANSFORM CMAKE_C_COMPILE_OPTIONS_IPO REPLACE "^-fno-fat-lto" "-ffat-lto")
   else()
     message(WARNING "no link-time optimisation: ${why}")
   endif()

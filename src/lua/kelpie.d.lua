@@ -29,7 +29,7 @@
 local conn = {}
 
 ---Queues one message in the connection's framing. The arguments are joined. It is written at
----the end of the step, after the handler.
+---the end of the step, after the handler; earlier only when the outbox would be full otherwise.
 ---@param ... string|number 1 to 64 values
 ---@return true? ok
 ---@return string? message
@@ -211,7 +211,7 @@ function timer:cancel() end
 ---@field framing? kelpie.framing of connections accepted from then on; default "line"
 ---@field max_message? integer longest message in bytes, without its framing; default: the server's, 8192
 ---@field partial_at_eof? "drop"|"deliver" what becomes of an unfinished last message; default "drop"
----@field on_load? fun(reason: "start"|"reload"|"rollback") this version serves now: the place for timers; if it raises, the version before goes on
+---@field on_load? fun(reason: "start"|"reload") this version serves now: the place for timers; if it raises, the version before goes on
 ---@field on_connect? fun(conn: kelpie.conn)
 ---@field on_message? fun(conn: kelpie.conn, message: string)
 ---@field on_disconnect? fun(conn: kelpie.conn, reason: string) exactly once for each on_connect

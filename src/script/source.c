@@ -62,7 +62,8 @@ kp_sources_fail(struct kp_sources *sources, int code, const char *path)
     if (sources->failure != 0)
         return;
     sources->failure = code;
-    snprintf(sources->failed_path, sizeof sources->failed_path, "%s", path);
+    snprintf(sources->failed_path, sizeof sources->failed_path, "%.*s",
+             (int)sizeof sources->failed_path - 1, path);
 }
 
 static int
