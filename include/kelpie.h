@@ -19,8 +19,8 @@
  *     kelpie_free(k);
  *
  * Threads   A server belongs to the thread that runs it; different servers are independent.
- *           Only kelpie_stop, kelpie_reload, kelpie_drain and kelpie_post may be called from
- *           other threads; the first three also from signal handlers.
+ *           Only kelpie_stop, kelpie_reload, kelpie_rollback, kelpie_drain and kelpie_post
+ *           may be called from other threads; all but the last also from signal handlers.
  * Calls     Inside a handler or callback everything is allowed except kelpie_run,
  *           kelpie_step and kelpie_free of the same server, which return KELPIE_EMISUSE
  *           (kelpie_free does nothing). Closing is a request: the connection is told and
@@ -146,6 +146,10 @@ struct kelpie_options {
     enum kelpie_level log_level; /* records above it are not made: KELPIE_LOG_ERROR (0) */
     kelpie_print_fn *print;      /* print() of scripts; NULL: to the log at level info */
     void *print_arg;
+
+    /* after a reload the generation before is kept so long, and for 200 handler calls, to be
+     * rolled back to: 10000; -1: the same, but kelpie never rolls back by itself */
+    int probation_ms;
 };
 
 #ifdef __cplusplus
@@ -237,6 +241,18 @@ KELPIE_API void kelpie_stop(kelpie *k);
  * Threads   any; also signal handlers. */
 KELPIE_API void kelpie_reload(kelpie *k);
 
+/* Asks to go back to the generation before the last reload, at the end of the step. It is kept
+ * after a reload for probation_ms, and until there were 200 handler calls if that takes
+ * longer. It serves again under its own number, with the kept data and conn.data as they are
+ * now; values that cannot cross stay as they were before the reload, as do all data when the
+ * two have different schemas. Its on_load gets "rollback", then on_adopt is called for each
+ * connection. If on_load raises, nothing has changed. The result is a log record and
+ * kelpie_errmsg.
+ * kelpie does this by itself when more than 5 and more than 20 % of the new generation's
+ * handler calls have raised or were ended, and the rate before was below half of that.
+ * Threads   any; also signal handlers. */
+KELPIE_API void kelpie_rollback(kelpie *k);
+
 /* Stops accepting, calls on_shutdown, lets handlers finish and outboxes empty, closes all
  * connections with reason "shutdown", at the latest after drain_timeout_ms; then kelpie_run
  * returns 0. A second call closes what is left at once.
@@ -294,6 +310,7 @@ struct kelpie_stats {
     uint64_t timers;    /* now */
     uint64_t rooms;     /* now */
     uint64_t accept_pauses;
+    uint64_t rollbacks; /* to the generation before, by itself or on request */
 };
 
 /* Fills at most stats->size bytes of *stats. */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "script/handlers.h"
+#include "script/probation.h"
 #include "script/sandbox.h"
 
 /* --- doors ----------------------------------------------------------------------------- */
@@ -444,6 +445,7 @@ sk_step(struct script_kit *kit)
     kp_conns_flush(&kit->net);
     kp_conns_reap(&kit->net);
     kp_script_retire(&kit->script);
+    kp_probation_run(&kit->script);
 }
 
 void

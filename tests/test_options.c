@@ -161,12 +161,13 @@ given_every_flag_when_parsed_then_every_value_arrives(void **state)
     kd_options_clear(&o);
 
     assert_parses(&o, "--handler-timeout 0.25 --drain-timeout 3s --lua-memory 16M "
-                      "--fastopen --no-stdin --user nobody s");
+                      "--fastopen --no-stdin --no-rollback --user nobody s");
     assert_int_equal(o.server.handler_timeout_ms, 250);
     assert_int_equal(o.server.drain_timeout_ms, 3000);
     assert_int_equal(o.server.lua_memory, 16 << 20);
     assert_true(o.server.fastopen > 0);
     assert_true(o.no_stdin);
+    assert_int_equal(o.server.probation_ms, -1);
     assert_string_equal(o.user, "nobody");
     kd_options_clear(&o);
 

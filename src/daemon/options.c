@@ -287,6 +287,7 @@ finish(struct kd_options *options)
         return kd_setting_fail(options, "--max-message is more than --max-outbox: such a "
                                         "message could never be sent");
     server->allow = (const char *const *)options->allow.items;
+    server->probation_ms = options->no_rollback ? -1 : 0;
     server->fastopen = options->fastopen ? FASTOPEN_QUEUE : 0;
     server->log_level = (enum kelpie_level)options->log_level;
     return 0;

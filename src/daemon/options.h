@@ -38,6 +38,7 @@ struct kd_options {
     char *user;     /* NULL: stay who we are */
     char *config;   /* NULL: no configuration file */
     bool no_stdin;
+    bool no_rollback;
     bool fastopen;
 
     enum kd_source source; /* of the values that are being set */

@@ -216,7 +216,7 @@ function timer:cancel() end
 ---@field on_message? fun(conn: kelpie.conn, message: string)
 ---@field on_disconnect? fun(conn: kelpie.conn, reason: string) exactly once for each on_connect
 ---@field on_drain? fun(conn: kelpie.conn) an outbox that was above its soft limit is empty again
----@field on_adopt? fun(conn: kelpie.conn) once for each live connection after a reload
+---@field on_adopt? fun(conn: kelpie.conn) once for each live connection after a reload or a roll-back
 ---@field on_input? fun(line: string) a line from the operator's standard input
 ---@field on_error? fun(conn: kelpie.conn?, message: string, traceback: string) a handler raised; conn is nil outside one; it was logged already
 ---@field on_shutdown? fun() the server drains: no more clients come, and all are closed soon
@@ -252,6 +252,7 @@ function timer:cancel() end
 ---@field timers integer now
 ---@field rooms integer now
 ---@field accept_pauses integer times that accepting had to wait for a free descriptor
+---@field rollbacks integer times that the version before was made to serve again
 
 -- ---- the module -----------------------------------------------------------------------------
 

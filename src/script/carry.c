@@ -53,6 +53,7 @@ kp_carry_init(struct kp_carry *carry, struct kp_generation *from,
     carry->drop = drop;
     carry->from_top = lua_gettop(from->L);
     kp_list_init(&carry->problems);
+    kp_list_init(&carry->unasked);
     return kp_seen_init(&carry->seen, &env->mem, &env->sys);
 }
 
@@ -64,27 +65,48 @@ kp_carry_clear(struct kp_carry *carry)
 
     lua_settop(carry->from->L, carry->from_top);
     kp_seen_clear(&carry->seen);
+    kp_list_splice(&carry->problems, &carry->unasked);
     while ((node = kp_list_pop(&carry->problems)))
         kp_mem_free(mem, kp_container_of(node, struct kp_carry_problem, node),
                     sizeof(struct kp_carry_problem));
 }
 
+/* Adds a text to a list, if there is memory for it. */
+static void
+add_text(struct kp_carry *carry, struct kp_node *list, const char *format, va_list args)
+{
+    struct kp_carry_problem *problem =
+        kp_mem_alloc(&carry->from->script->env->mem, sizeof *problem);
+
+    if (!problem)
+        return;
+    kp_list_init(&problem->node);
+    vsnprintf(problem->text, sizeof problem->text, format, args);
+    kp_list_append(list, &problem->node);
+}
+
 void
 kp_carry_report(struct kp_carry *carry, const char *format, ...)
 {
-    struct kp_carry_problem *problem;
     va_list args;
 
     if (++carry->n_problems > KP_CARRY_MAX_PROBLEMS)
         return;
-    problem = kp_mem_alloc(&carry->from->script->env->mem, sizeof *problem);
-    if (!problem)
-        return;
-    kp_list_init(&problem->node);
     va_start(args, format);
-    vsnprintf(problem->text, sizeof problem->text, format, args);
+    add_text(carry, &carry->problems, format, args);
     va_end(args);
-    kp_list_append(&carry->problems, &problem->node);
+}
+
+void
+kp_carry_note_unasked(struct kp_carry *carry, const char *format, ...)
+{
+    va_list args;
+
+    if (++carry->n_unasked > KP_CARRY_MAX_PROBLEMS)
+        return;
+    va_start(args, format);
+    add_text(carry, &carry->unasked, format, args);
+    va_end(args);
 }
 
 /* --- problems ----------------------------------------------------------------------- */
@@ -285,10 +307,15 @@ seen_at(const struct walk *w, int index)
     return kp_seen_find(&w->carry->seen, lua_topointer(w->from, index));
 }
 
+/* The root has the number 1. What refers to it may have to refer to another table, the target
+ * of the carry; its copy is the result. */
 static void
 set_current(struct walk *w, const struct kp_seen_node *node)
 {
-    lua_rawgeti(w->to, w->made, node->number);
+    if (node->number == 1)
+        lua_pushvalue(w->to, w->made + 1);
+    else
+        lua_rawgeti(w->to, w->made, node->number);
     lua_replace(w->to, w->current);
 }
 
@@ -340,6 +367,38 @@ enter_key(struct walk *w)
     return false;
 }
 
+/* Pushes the key at index of the old state if it is one that both states can have. */
+static bool
+push_plain_key(struct walk *w, int index)
+{
+    int type = lua_type(w->from, index);
+
+    if (type != LUA_TSTRING && type != LUA_TNUMBER && type != LUA_TBOOLEAN)
+        return false;
+    return push_copy(w, index);
+}
+
+/* Pushes what the target has in the place of the entry at hand. [-0, +0 or +1]
+ * Returns   whether there is something. */
+static bool
+push_from_target(struct walk *w)
+{
+    int top = lua_gettop(w->to);
+
+    if (w->carry->target == 0)
+        return false;
+    lua_pushvalue(w->to, w->carry->target);
+    for (int i = 0; i < w->depth; i++) {
+        if (!lua_istable(w->to, top + 1) || !push_plain_key(w, w->base + 2 * i + 1)) {
+            lua_settop(w->to, top);
+            return false;
+        }
+        lua_rawget(w->to, top + 1);
+        lua_replace(w->to, top + 1);
+    }
+    return true;
+}
+
 /* Copies the entry on top of the old stack: table key value. Leaves table key, or enters
  * the value. */
 static void
@@ -351,7 +410,10 @@ copy_entry(struct walk *w)
         report_key(w, value - 1);
     } else if (!push_copy(w, value)) {
         report_value(w, value);
-        lua_pop(w->to, 1);
+        if (push_from_target(w))
+            lua_rawset(w->to, w->current);
+        else
+            lua_pop(w->to, 1);
     } else {
         lua_rawset(w->to, w->current);
         if (lua_istable(w->from, value) && enter_table(w))
@@ -396,6 +458,10 @@ kp_carry_value(struct kp_carry *carry, lua_State *L, int index, const char *root
     if (!push_copy(&w, w.base)) {
         report_value(&w, w.base);
         lua_pushnil(L);
+    }
+    if (carry->target != 0 && lua_istable(L, -1)) {
+        lua_pushvalue(L, carry->target);
+        lua_rawseti(L, w.made, 1);
     }
     lua_pushnil(L); /* stack of L: made result current */
     w.current = lua_gettop(L);

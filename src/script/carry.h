@@ -25,6 +25,14 @@ struct kp_carry {
     size_t n_problems;        /* all, also those beyond the first 20 that are kept */
     size_t n_values, n_bytes; /* carried: tables and strings' bytes, for reports */
     size_t n_roots;           /* kept roots that came from the old generation */
+    struct kp_node
+        unasked; /* kp_carry_problem: roots that the new script did not ask for */
+    size_t n_unasked;
+
+    /* For the next value: where in the new state's stack is the table that its content is for,
+     * or 0. References to the root become references to that one, and what cannot cross is
+     * taken from the same place in it. */
+    int target;
 
     struct kp_seen seen; /* tables of the value that is being copied */
     unsigned steps;      /* since the watchdog was last asked */
@@ -47,6 +55,10 @@ void kp_carry_value(struct kp_carry *carry, lua_State *L, int index, const char 
 
 /* Adds a problem. Needs memory only for its text: it is counted in any case. */
 void kp_carry_report(struct kp_carry *carry, const char *format, ...) KP_PRINTF(2, 3);
+
+/* The same for a root that the new script did not ask for, which is no problem. */
+void kp_carry_note_unasked(struct kp_carry *carry, const char *format, ...)
+    KP_PRINTF(2, 3);
 
 /* carry_live.c */
 

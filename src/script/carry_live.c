@@ -66,12 +66,24 @@ kp_carry_root(struct kp_carry *carry, lua_State *L, const char *name, size_t len
     return is_found;
 }
 
+static void
+note_unasked(struct kp_carry *carry, const char *name, size_t len)
+{
+    static const char words[] =
+        "is carried on, though the new script does not ask for it";
+    char shown[ROOT_SIZE];
+
+    kp_log_escape(shown, sizeof shown, name, len);
+    kp_carry_note_unasked(carry, "keep '%s' %s", shown, words);
+    kp_log_write(&carry->to->script->env->log, KELPIE_LOG_DEBUG, "keep '%s' %s", name,
+                 words);
+}
+
 /* Carries the roots that the new script has not asked for: a later version may. */
 static void
 carry_other_roots(struct kp_carry *carry, lua_State *L)
 {
     lua_State *from = carry->from->L;
-    struct kp_log *log = &carry->to->script->env->log;
     int top = lua_gettop(from);
 
     lua_rawgeti(L, LUA_REGISTRYINDEX, carry->to->keeps_ref);
@@ -87,10 +99,7 @@ carry_other_roots(struct kp_carry *carry, lua_State *L)
                 lua_pop(L, 1);
                 push_root_copy(carry, L, name, len);
                 lua_rawset(L, -3);
-                kp_log_write(log, KELPIE_LOG_DEBUG,
-                             "keep '%s' is carried on, though the new script does not "
-                             "ask for it",
-                             name);
+                note_unasked(carry, name, len);
             } else {
                 lua_pop(L, 2);
             }

@@ -157,6 +157,13 @@ kp_class_note_path(lua_State *L, const char *name, size_t len, const char *path)
 }
 
 void
+kp_class_forget_waiting(lua_State *L)
+{
+    lua_pushnil(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &waiting_key);
+}
+
+void
 kp_class_report_missing(lua_State *L, struct kp_carry *carry)
 {
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &waiting_key) == LUA_TTABLE) {

@@ -33,6 +33,9 @@ bool kp_class_apply(lua_State *L, const char *name, size_t len);
 bool kp_class_defer(lua_State *L, const char *name, size_t len);
 void kp_class_note_path(lua_State *L, const char *name, size_t len, const char *path);
 
+/* Forgets the objects that wait; they stay plain tables. Never raises, needs no memory. */
+void kp_class_forget_waiting(lua_State *L);
+
 /* Reports the classes for which objects still wait, each once; they stay plain tables. Runs
  * protected. */
 void kp_class_report_missing(lua_State *L, struct kp_carry *carry);

@@ -33,7 +33,7 @@ has_room(const struct kp_generation *gen, size_t more)
 {
     size_t cap = gen->script->limits.lua_memory;
 
-    if (cap == 0)
+    if (cap == 0 || gen->has_no_cap)
         return true;
     if (gen->memory_reserve)
         cap += REPORT_RESERVE;
@@ -137,6 +137,7 @@ generation_alloc_struct(struct kp_script *script, uint64_t number)
     gen->conns_ref = gen->rooms_ref = gen->keeps_ref = LUA_NOREF;
     gen->classes_ref = gen->timers_ref = gen->files_ref = LUA_NOREF;
     kp_handlers_init(&gen->handlers);
+    kp_content_init(&gen->content);
     kp_watchdog_init(&gen->watchdog, &script->env->sys);
     kp_list_init(&gen->suspended);
     kp_list_init(&gen->ready);
@@ -184,6 +185,7 @@ kp_generation_free(struct kp_generation *gen)
             kp_lua_cancel_timers(gen);
         lua_close(gen->L);
     }
+    kp_content_clear(&gen->content, mem);
     kp_mem_free(mem, gen->named, gen->n_named * sizeof *gen->named);
     kp_mem_free(mem, gen, sizeof *gen);
 }
@@ -336,7 +338,6 @@ run_call(struct kp_generation *gen, struct call *call)
     call->task->conn = call->conn;
     gen->message = call->text[0];
     gen->message_len = call->len[0];
-    gen->calls++;
     rc = kp_task_run(call->task, call->n_args);
     gen->message = NULL;
     return rc;

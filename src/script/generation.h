@@ -10,6 +10,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 
+#include "content.h"
 #include "handlers.h"
 #include "script.h"
 #include "watchdog.h"
@@ -17,7 +18,7 @@
 enum kp_phase {
     KP_STAGING,  /* its main chunk runs: side effects are errors */
     KP_SERVING,  /* live */
-    KP_RETIRING, /* finishes suspended handlers, gets no new ones */
+    KP_RETIRING, /* gets no events: finishes suspended handlers, or is kept warm */
 };
 
 struct kp_task;
@@ -28,8 +29,10 @@ struct kp_generation {
     lua_State *L; /* its extra space holds the generation: kp_generation_of */
     uint64_t number;
     enum kp_phase phase;
-    size_t lua_bytes;    /* allocated by L */
-    bool memory_reserve; /* the cap is lifted a little, to report an error */
+    size_t lua_bytes;          /* allocated by L */
+    bool memory_reserve;       /* the cap is lifted a little, to report an error */
+    bool has_no_cap;           /* it holds its data twice for a moment: giveback.c */
+    struct kp_content content; /* what it was loaded from */
     struct kp_watchdog watchdog;
 
     struct kp_handlers handlers; /* of the main table */
@@ -65,7 +68,11 @@ struct kp_generation {
 
     /* While loading: where kept values come from; NULL for the first generation. */
     struct kp_carry *carry;
-    uint64_t calls, errors; /* handler calls and those that raised */
+
+    /* Calls of handlers, timers and spawned functions, and those that raised or were killed.
+     * on_error is not counted: its calls are the echo of others. */
+    uint64_t calls, errors;
+    char first_error[256]; /* one line; "" without errors */
 };
 
 /* Makes a state with the sandbox, the kelpie module and the preloads, and no script.

@@ -269,6 +269,7 @@ static const struct {
     COUNTER(reloads),        COUNTER(reloads_rejected),
     COUNTER(lua_bytes),      COUNTER(timers),
     COUNTER(rooms),          COUNTER(accept_pauses),
+    COUNTER(rollbacks),
 #undef COUNTER
 };
 

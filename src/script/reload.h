@@ -21,6 +21,19 @@ int kp_reload(struct kp_script *script) KP_MUST_CHECK;
  * reload --drop`. An object whose class the new script does not declare becomes a table. */
 int kp_reload_drop(struct kp_script *script) KP_MUST_CHECK;
 
+/* Goes back to the generation before, which is kept after a reload for limits.probation_ns and
+ * at least KP_PROBATION_CALLS handler calls. It gets its number back, and the data as they are
+ * now; with another schema, as they were before the reload. Logs the result; script->report.
+ * Returns   0; -ENOENT when there is none; KELPIE_ESCRIPT, -ENOMEM: nothing has changed;
+ *           KELPIE_EMISUSE inside a handler. */
+int kp_reload_rollback(struct kp_script *script) KP_MUST_CHECK;
+
+/* Reads the script's files and compares them with those that the last roll-back went back
+ * from: `--watch` does not load them again until one has changed. A successful reload, of
+ * whatever, ends that.
+ * Returns   whether they are the same. */
+bool kp_reload_is_rolled_back_content(struct kp_script *script);
+
 /* Loads and checks without serving: `kelpie check`.
  * Returns   as kp_reload; script->error has all errors, one a line. */
 int kp_reload_check(struct kp_script *script) KP_MUST_CHECK;

@@ -315,12 +315,26 @@ log_report(struct kp_generation *gen, const char *what, struct kelpie_conn *conn
     log_lines(log, report->traceback);
 }
 
+/* Counts for statistics, and for the probation of the generation, which wants to know how many
+ * calls have failed: an error in on_error comes on top of one. */
+static void
+count_error(struct kp_generation *gen, const char *what, const char *message)
+{
+    gen->script->handler_errors++;
+    if (strcmp(what, kp_handler_name(KP_ON_ERROR)) == 0)
+        return;
+    if (gen->errors++ == 0)
+        snprintf(gen->first_error, sizeof gen->first_error, "%.*s",
+                 (int)strcspn(message, "\n"), message);
+}
+
 void
 kp_report_failure(struct kp_generation *gen, const char *what, struct kelpie_conn *conn,
                   const char *message)
 {
-    gen->errors++;
-    gen->script->handler_errors++;
+    if (strcmp(what, kp_handler_name(KP_ON_ERROR)) != 0)
+        gen->calls++; /* it did not come to that */
+    count_error(gen, what, message);
     (void)log_first(gen, KELPIE_LOG_ERROR, what, conn, message);
 }
 
@@ -342,14 +356,13 @@ kp_report_error(struct kp_generation *gen, const char *what, struct kelpie_conn 
     struct kp_script *script = gen->script;
     struct report report = {.co = co};
 
-    gen->errors++;
-    script->handler_errors++;
     if (lua_type(co, -1) == LUA_TSTRING) /* needs nothing, so it cannot fail */
         copy_text(co, -1, report.message, sizeof report.message);
     if (kp_generation_enter(gen, describe, &report, script->limits.handler_timeout_ns) <
             0 &&
         report.message[0] == '\0')
         memcpy(report.message, script->error, sizeof report.message - 1);
+    count_error(gen, what, report.message);
     log_report(gen, what, conn, &report);
     snprintf(script->error, sizeof script->error, "%s: %s\n%.900s", what, report.message,
              report.traceback);

@@ -13,7 +13,7 @@
  * that a script hears of it.
  *
  * A retiring generation is closed in kp_script_retire, a phase of the step, because nothing
- * of it may be running then.
+ * of it may be running then; unless it is still kept for a roll-back (probation.c).
  */
 #include "script.h"
 
@@ -22,6 +22,7 @@
 #include <string.h>
 
 #include "bind.h"
+#include "probation.h"
 #include "task.h"
 
 /* --- life ------------------------------------------------------------------------------ */
@@ -57,6 +58,8 @@ kp_script_init(struct kp_script *script, struct kp_net *net,
     };
     kp_list_init(&script->preloads);
     kp_timer_init(&script->retire_timer, on_retire_timeout, script);
+    kp_probation_init(script);
+    kp_content_init(&script->rolled_back);
     return 0;
 }
 
@@ -75,6 +78,8 @@ kp_script_clear(struct kp_script *script)
     struct kp_node *node;
 
     script->live = NULL; /* nothing is called any more */
+    kp_probation_end(script);
+    kp_content_clear(&script->rolled_back, mem);
     kp_timer_cancel(script->timers, &script->retire_timer);
     kp_generation_free(script->retiring);
     script->retiring = NULL;
@@ -213,6 +218,8 @@ kp_script_on_gone(struct kp_script *script, struct kelpie_conn *conn)
         kp_lua_forget_conn(script->live, conn);
     if (script->retiring)
         kp_lua_forget_conn(script->retiring, conn);
+    if (script->previous && script->previous != script->retiring)
+        kp_lua_forget_conn(script->previous, conn);
     kp_session_free(conn);
 }
 
@@ -260,7 +267,10 @@ kp_script_retire(struct kp_script *script)
         return;
     script->retiring = NULL;
     kp_timer_cancel(script->timers, &script->retire_timer);
-    kp_generation_free(gen);
+    if (gen == script->previous)
+        kp_lua_cancel_timers(gen); /* which its last handlers have started */
+    else
+        kp_generation_free(gen);
 }
 
 bool
@@ -278,5 +288,7 @@ kp_script_lua_bytes(const struct kp_script *script)
 {
     size_t bytes = script->live ? script->live->lua_bytes : 0;
 
+    if (script->previous && script->previous != script->retiring)
+        bytes += script->previous->lua_bytes;
     return bytes + (script->retiring ? script->retiring->lua_bytes : 0);
 }

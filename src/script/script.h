@@ -8,6 +8,7 @@
 #ifndef KP_SCRIPT_H
 #define KP_SCRIPT_H
 
+#include "content.h"
 #include "net/conn.h"
 
 struct kp_generation;
@@ -15,6 +16,8 @@ struct kp_source_text;
 
 struct kp_script_limits {
     uint64_t handler_timeout_ns, load_timeout_ns, retire_timeout_ns; /* 0: none */
+    uint64_t probation_ns;  /* how long a generation is kept for a roll-back; 0: not */
+    bool rolls_back_itself; /* when the new one is worse; else only when asked */
     size_t lua_memory;
     unsigned allow; /* enum kp_allow */
 };
@@ -42,7 +45,8 @@ struct kp_preload {
     char *name;
 };
 
-#define KP_ERROR_SIZE 2048 /* of a sentence for the operator, with NUL */
+#define KP_ERROR_SIZE  2048 /* of a sentence for the operator, with NUL */
+#define KP_REPORT_SIZE 8192 /* of the report of a reload, with NUL */
 
 struct kp_script {
     struct kp_env *env;
@@ -60,21 +64,27 @@ struct kp_script {
 
     struct kp_generation *live;     /* receives events; NULL before the first load */
     struct kp_generation *retiring; /* finishes what was suspended; at most one */
+    struct kp_generation
+        *previous;            /* kept warm for a roll-back; it may be `retiring` too */
     uint64_t last_generation; /* numbers are not reused, not even of rejected ones */
     struct kp_timer retire_timer;
+    struct kp_timer probation_timer; /* runs while `previous` is kept in any case */
+    bool roll_back_failed;           /* of itself; not tried again in this probation */
+    struct kp_content rolled_back;   /* what the generation rolled back from was */
 
     /* What dispatch needs to know quickly. */
-    bool in_call;              /* a handler is running: no other may start */
-    char error[KP_ERROR_SIZE]; /* of the last load, call, reload that failed */
+    bool in_call;                /* a handler is running: no other may start */
+    char error[KP_ERROR_SIZE];   /* of the last load, call, reload that failed */
+    char report[KP_REPORT_SIZE]; /* of the last reload, dry run, roll-back, good or bad */
 
-    uint64_t handler_errors, handler_kills, reloads, reloads_rejected;
+    uint64_t handler_errors, handler_kills, reloads, reloads_rejected, rollbacks;
 };
 
 int kp_script_init(struct kp_script *script, struct kp_net *net,
                    const struct kp_script_limits *limits,
                    const struct kp_script_hooks *hooks, void *server) KP_MUST_CHECK;
 
-/* Closes both generations. The net's connections must be gone. */
+/* Closes all generations. The net's connections must be gone. */
 void kp_script_clear(struct kp_script *script);
 
 int kp_script_preload(struct kp_script *script, const char *name,
@@ -100,7 +110,7 @@ void kp_script_on_shutdown(struct kp_script *script);
 
 /* A phase of the step: starts spawned functions and resumes those that are ready. */
 void kp_script_run_ready(struct kp_script *script);
-/* A phase of the step: closes the retiring generation when nothing of it is suspended. */
+/* A phase of the step: ends the retiring generation when nothing of it is suspended. */
 void kp_script_retire(struct kp_script *script);
 bool kp_script_has_work(const struct kp_script *script);
 

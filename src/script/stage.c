@@ -24,6 +24,7 @@
 #include <string.h>
 
 #include "sandbox.h"
+#include "tell.h"
 
 /* Sets script->error. */
 static void KP_PRINTF(2, 3) set_error(struct kp_stage *stage, const char *format, ...)
@@ -173,19 +174,17 @@ list_problems(struct kp_stage *stage)
     append_line(stage, more);
 }
 
-/* With `drop`, what cannot cross is left behind, and listed in the log. */
+/* With `drop`, what cannot cross is left behind, and listed. */
 static void
-log_dropped(struct kp_stage *stage)
+tell_dropped(struct kp_stage *stage)
 {
-    struct kp_log *log = &stage->script->env->log;
     const struct kp_carry *carry = &stage->carry;
 
     kp_list_each(node, &carry->problems)
-        kp_log_write(log, KELPIE_LOG_WARN, "left behind: %s",
-                     kp_container_of(node, struct kp_carry_problem, node)->text);
+        kp_tell(stage->script, "left behind: %s",
+                kp_container_of(node, struct kp_carry_problem, node)->text);
     if (carry->n_problems > KP_CARRY_MAX_PROBLEMS)
-        kp_log_write(log, KELPIE_LOG_WARN, "left behind: %zu values in all",
-                     carry->n_problems);
+        kp_tell(stage->script, "left behind: %zu values in all", carry->n_problems);
 }
 
 /* Turns the result of run_all into the result of the load, with its sentence. */
@@ -272,6 +271,8 @@ try_once(struct kp_stage *stage)
         rc = start_carry(stage);
     if (rc == 0)
         rc = load(stage);
+    if (rc == 0)
+        rc = kp_content_take(&stage->gen->content, &stage->sources);
     if (stage->has_carry)
         stage->gen->carry = NULL;
     return rc;
@@ -317,6 +318,6 @@ kp_stage_run(struct kp_stage *stage, struct kp_script *script, struct kp_generat
     int rc = try_until_at_rest(stage);
     script->in_call = false;
     if (rc == 0 && stage->has_carry)
-        log_dropped(stage);
+        tell_dropped(stage);
     return rc;
 }

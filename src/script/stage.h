@@ -24,7 +24,8 @@ struct kp_stage {
 };
 
 /* Reads, compiles, runs, checks the script, and carries the state of `from` (NULL: none)
- * across. Changes nothing but the stage, script->error and script->last_generation.
+ * across. Changes nothing but the stage, script->error, script->report, to which it adds what
+ * was left behind, and script->last_generation.
  * Returns   0; KELPIE_ESCRIPT, -ENOMEM, negative errno of reading the main file: then
  *           script->error is the reason, further lines are details.
  * Gives     the stage, for kp_stage_take or kp_stage_clear, in any case. */

@@ -246,6 +246,8 @@ kp_task_run(struct kp_task *task, int n_args)
 
     assert(!script->in_call && !gen->current);
     kp_list_remove(&task->node);
+    if (!task->started && task->handler != KP_ON_ERROR)
+        gen->calls++;
     task->started = true;
     gen->current = task;
     script->in_call = true;

@@ -8,11 +8,12 @@
  * number that is in use again; requests of signals at the very end, when no handler is on
  * the stack.
  *
- * stop, reload and drain only set a flag and write a byte to the loop's pipe.
+ * stop, reload, rollback and drain only set a flag and write a byte to the loop's pipe.
  */
 #include <errno.h>
 #include <string.h>
 
+#include "script/probation.h"
 #include "script/reload.h"
 #include "server.h"
 
@@ -180,6 +181,13 @@ kelpie_reload(kelpie *k)
 }
 
 void
+kelpie_rollback(kelpie *k)
+{
+    atomic_store(&k->rollback_wanted, true);
+    kp_loop_wake(&k->loop);
+}
+
+void
 kelpie_drain(kelpie *k)
 {
     atomic_fetch_add(&k->drains_wanted, 1);
@@ -229,6 +237,18 @@ serve_reload(kelpie *k)
         kp_server_fail(k, rc, "%s", k->script.error);
 }
 
+/* Before a reload: what was asked for was meant for the generation that serves. */
+static void
+serve_rollback(kelpie *k)
+{
+    kp_probation_run(&k->script);
+    if (!atomic_exchange(&k->rollback_wanted, false))
+        return;
+    int rc = kp_reload_rollback(&k->script);
+    if (rc < 0)
+        kp_server_fail(k, rc, "%s", k->script.error);
+}
+
 static void
 serve_requests(kelpie *k)
 {
@@ -240,8 +260,10 @@ serve_requests(kelpie *k)
         begin_drain(k);
     if (drains > 1)
         kp_conns_drop_all(&k->net, "shutdown");
-    if (!k->is_draining)
+    if (!k->is_draining) {
+        serve_rollback(k);
         serve_reload(k);
+    }
     if (k->is_draining && kp_conns_count(&k->net) == 0)
         k->is_finished = true;
 }

@@ -29,6 +29,7 @@ static const struct kelpie_options default_options = {
     .retire_timeout_ms = 30000,
     .drain_timeout_ms = 10000,
     .lua_memory = 64 * MIB,
+    .probation_ms = 10000,
 };
 
 static const struct {
@@ -95,6 +96,7 @@ fill_defaults(struct kelpie_options *out)
     FILL(retire_timeout_ms);
     FILL(drain_timeout_ms);
     FILL(lua_memory);
+    FILL(probation_ms);
     if (out->soft_outbox > out->max_outbox)
         out->soft_outbox = out->max_outbox;
 }
@@ -143,10 +145,16 @@ kp_options_to_net(const struct kelpie_options *options, struct kp_net_limits *ou
 void
 kp_options_to_script(const struct kelpie_options *options, struct kp_script_limits *out)
 {
+    bool rolls_back_itself = options->probation_ms > 0;
+    int probation_ms =
+        rolls_back_itself ? options->probation_ms : default_options.probation_ms;
+
     *out = (struct kp_script_limits){
         .handler_timeout_ns = limit_ns(options->handler_timeout_ms),
         .load_timeout_ns = limit_ns(options->load_timeout_ms),
         .retire_timeout_ns = limit_ns(options->retire_timeout_ms),
+        .probation_ns = (uint64_t)probation_ms * KP_NS_PER_MS,
+        .rolls_back_itself = rolls_back_itself,
         .lua_memory = options->lua_memory,
         .allow = allow_bits(options->allow),
     };

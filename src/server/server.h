@@ -40,6 +40,7 @@ struct kelpie {
     /* Requests of other threads and signal handlers, served at the end of a step. */
     atomic_bool stop_wanted;
     atomic_bool reload_wanted;
+    atomic_bool rollback_wanted;
     atomic_uint drains_wanted;
 
     bool in_step;     /* kelpie_step is on the stack */

@@ -34,6 +34,7 @@ kelpie_get_stats(const kelpie *k, struct kelpie_stats *stats)
         .timers = k->timers.count,
         .rooms = k->net.n_rooms,
         .accept_pauses = net->accept_pauses,
+        .rollbacks = k->script.rollbacks,
     };
 
     memcpy(stats, &all, stats->size < sizeof(all) ? stats->size : sizeof(all));

@@ -1,0 +1,35 @@
+/*
+ * tell.h - what the operator is told about a reload, a dry run, a roll-back
+ *
+ * script->report is a text of lines: the first is the sentence, the others are details.
+ */
+#ifndef KP_TELL_H
+#define KP_TELL_H
+
+#include "script.h"
+
+/* Empties the report. */
+void kp_tell_clear(struct kp_script *script);
+
+/* Adds a line at the end. What does not fit is left out. */
+void kp_tell(struct kp_script *script, const char *format, ...) KP_PRINTF(2, 3);
+
+/* Puts the sentence before the details that are there. */
+void kp_tell_sentence(struct kp_script *script, const char *format, ...) KP_PRINTF(2, 3);
+
+/* Turns the reason in script->error into the sentence that says what it means for those who
+ * are connected, "WHAT: reason; still serving generation 3, 2 connections unaffected", and
+ * keeps the details in the lines after it. Without a generation that serves the reason stays
+ * as it is. The report becomes the same text. */
+void kp_tell_failure(struct kp_script *script, const char *what);
+
+/* The report becomes script->error. */
+void kp_tell_error(struct kp_script *script);
+
+/* Writes each line of the report as a log record. */
+void kp_tell_log(struct kp_script *script, enum kelpie_level level);
+
+/* Returns "" for 1, else "s". */
+const char *kp_tell_plural(size_t n);
+
+#endif
