@@ -52,6 +52,12 @@ struct kelpie_room *kp_lua_check_room(lua_State *L, int index);
 /* Cancels the timers of a generation (swap, free). Never raises. */
 void kp_lua_cancel_timers(struct kp_generation *gen);
 
+/* Calls fn with the name of each timer of a generation that is started and has one; bytes
+ * that do not print are escaped.
+ * Returns   how many have none. */
+size_t kp_lua_list_timers(const struct kp_generation *gen,
+                          void (*fn)(void *arg, const char *name), void *arg);
+
 /* ---- what the bindings share: lua_args.c -------------------------------------------- */
 
 /* The string and number arguments from `first` on, as parts of one message, without joining

@@ -22,6 +22,7 @@
 #include "task.h"
 
 #define MIN_PERIOD_NS KP_NS_PER_MS /* more often is a busy loop */
+#define MAX_SHOWN     128          /* of a name in a report, with NUL */
 
 struct lua_timer {
     struct kp_timer timer;
@@ -293,6 +294,26 @@ kp_lua_cancel_timers(struct kp_generation *gen)
 {
     while (!kp_list_is_empty(&gen->timers))
         end_timer(gen->L, timer_of_node(gen->timers.next));
+}
+
+size_t
+kp_lua_list_timers(const struct kp_generation *gen,
+                   void (*fn)(void *arg, const char *name), void *arg)
+{
+    char shown[MAX_SHOWN];
+    size_t n_anonymous = 0;
+
+    kp_list_each(node, &gen->timers) {
+        const struct lua_timer *timer = timer_of_node(node);
+
+        if (timer->name_len == 0) {
+            n_anonymous++;
+        } else {
+            kp_log_escape(shown, sizeof shown, timer->name, timer->name_len);
+            fn(arg, shown);
+        }
+    }
+    return n_anonymous;
 }
 
 static const luaL_Reg methods[] = {

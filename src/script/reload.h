@@ -21,6 +21,12 @@ int kp_reload(struct kp_script *script) KP_MUST_CHECK;
  * reload --drop`. An object whose class the new script does not declare becomes a table. */
 int kp_reload_drop(struct kp_script *script) KP_MUST_CHECK;
 
+/* Does all of a reload but the swap, with a copy of the live state, and forgets it: `kelpie
+ * reload --dry-run`. script->report says what a reload would do: files changed, handlers added
+ * and removed, what would not cross. The log has its first line.
+ * Returns   what kp_reload would, but for on_load, which is not called; script->error. */
+int kp_reload_dry_run(struct kp_script *script) KP_MUST_CHECK;
+
 /* Goes back to the generation before, which is kept after a reload for limits.probation_ns and
  * at least KP_PROBATION_CALLS handler calls. It gets its number back, and the data as they are
  * now; with another schema, as they were before the reload. Logs the result; script->report.
