@@ -372,6 +372,47 @@ given_another_schema_when_rolled_back_then_the_data_are_as_before(void **state)
                   "changed since in 1 kept root and the data of 1 connection is lost");
 }
 
+static void
+given_a_table_with_two_owners_when_rolled_back_then_each_has_its_content(void **state)
+{
+    struct reload_kit *kit = *state;
+    const char *text =
+        KELPIE "local both = {}\n"
+               "local a, b = kelpie.keep('a', both), kelpie.keep('b', both)\n"
+               "return { on_connect = function(conn)\n"
+               "   if kelpie.generation == 1 then conn.data = a end\n"
+               "end, on_adopt = function(conn)\n"
+               "   print(conn.data.n)\n"
+               "   conn.data.n = conn.number\n"
+               "end, on_message = function(conn) conn:send(conn.data.n) end }";
+    rk_must_load(kit, text);
+    sk_connect(&kit->sk, 0);
+    sk_connect(&kit->sk, 1);
+    rk_must_load(kit, text);
+
+    roll_back(kit);
+
+    sk_printed(&kit->sk, "nil\nnil\n0\n1\n");
+    sk_say(&kit->sk, 0, "\n");
+    sk_say(&kit->sk, 1, "\n");
+    sk_hears(&kit->sk, 0, "0\n");
+    sk_hears(&kit->sk, 1, "1\n");
+}
+
+static void
+given_errors_that_quote_a_client_when_reported_then_the_report_is_printable(void **state)
+{
+    struct reload_kit *kit = *state;
+    rk_must_load(kit, GOOD);
+    sk_connect(&kit->sk, 0);
+    rk_must_load(kit, "return { on_message = function(conn, line) error(line) end }");
+
+    say_many(kit, 0, "\033[2J\n", 6);
+
+    rk_assert_has(kit->sk.script.report, "init.lua:1: \\x1b[2J\n");
+    assert_null(strchr(kit->sk.script.report, '\033'));
+}
+
 /* --- timers, suspended handlers, rooms -------------------------------------------------------- */
 
 static void
@@ -786,6 +827,8 @@ main(void)
             given_keys_that_have_gone_when_rolled_back_then_they_are_gone_in_the_old_tables),
         TEST(given_a_value_that_cannot_cross_when_rolled_back_then_the_old_one_stays),
         TEST(given_another_schema_when_rolled_back_then_the_data_are_as_before),
+        TEST(given_a_table_with_two_owners_when_rolled_back_then_each_has_its_content),
+        TEST(given_errors_that_quote_a_client_when_reported_then_the_report_is_printable),
         TEST(given_named_timers_when_rolled_back_then_they_keep_the_deadline),
         TEST(
             given_handlers_suspended_in_both_when_rolled_back_then_each_ends_where_it_was),

@@ -53,12 +53,17 @@ void kp_carry_clear(struct kp_carry *carry);
  * root names the value in problems: "conn 42: data", "keep 'seen'". */
 void kp_carry_value(struct kp_carry *carry, lua_State *L, int index, const char *root);
 
+/* carry_report.c */
+
 /* Adds a problem. Needs memory only for its text: it is counted in any case. */
 void kp_carry_report(struct kp_carry *carry, const char *format, ...) KP_PRINTF(2, 3);
 
 /* The same for a root that the new script did not ask for, which is no problem. */
 void kp_carry_note_unasked(struct kp_carry *carry, const char *format, ...)
     KP_PRINTF(2, 3);
+
+/* For kp_carry_clear: frees the texts. */
+void kp_carry_clear_texts(struct kp_carry *carry);
 
 /* carry_live.c */
 

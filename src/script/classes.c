@@ -159,8 +159,11 @@ kp_class_note_path(lua_State *L, const char *name, size_t len, const char *path)
 void
 kp_class_forget_waiting(lua_State *L)
 {
-    lua_pushnil(L);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &waiting_key);
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &waiting_key) != LUA_TNIL) {
+        lua_pushnil(L);
+        lua_rawsetp(L, LUA_REGISTRYINDEX, &waiting_key);
+    }
+    lua_pop(L, 1);
 }
 
 void

@@ -184,7 +184,6 @@ kp_reload_dry_run(struct kp_script *script)
     }
     script->last_generation--; /* nobody has met that number */
     kp_stage_clear(&stage);
-    kp_log_write(&script->env->log, KELPIE_LOG_INFO, "%.*s",
-                 (int)strcspn(script->report, "\n"), script->report);
+    kp_tell_log_sentence(script, KELPIE_LOG_INFO);
     return rc;
 }

@@ -13,7 +13,10 @@
  * garbage. The pairs of target and copy are in a table under an address in the registry, so
  * that they are found after an error.
  *
- *     pairs   [2n - 1] = target, [2n] = copy
+ *     pairs   [2n - 1] = target, [2n] = copy, [target] = true
+ *
+ * A table that two connections share as their data, or two names as their root, can be the
+ * target of one of them only; the other gets a table of its own, as in a reload.
  */
 #include "giveback.h"
 
@@ -44,6 +47,26 @@ push_mark(lua_State *L)
 }
 
 /* --- copy ------------------------------------------------------------------------------ */
+
+/* Returns whether the value on top is a table that is no target yet; notes that it is one.
+ * [-0, +0] */
+static bool
+take_target(lua_State *L)
+{
+    if (!lua_istable(L, -1))
+        return false;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &pairs_key);
+    lua_pushvalue(L, -2);
+    bool is_new = lua_rawget(L, -2) == LUA_TNIL; /* stack: target pairs taken */
+    lua_pop(L, 1);
+    if (is_new) {
+        lua_pushvalue(L, -2);
+        lua_pushboolean(L, true);
+        lua_rawset(L, -3);
+    }
+    lua_pop(L, 1);
+    return is_new;
+}
 
 /* The target is on top of L, the value on top of the old stack; pops the target. When the
  * value as a whole cannot cross, the target stays as it is.
@@ -76,14 +99,14 @@ push_root(lua_State *L, const char *name, size_t len)
     lua_rawgeti(L, LUA_REGISTRYINDEX, kp_generation_of(L)->keeps_ref);
     lua_pushlstring(L, name, len);
     lua_pushvalue(L, -1);
-    if (lua_rawget(L, -3) != LUA_TTABLE) { /* stack: keeps name nil */
+    lua_rawget(L, -3); /* stack: keeps name root */
+    if (!take_target(L)) {
         lua_pop(L, 1);
         lua_newtable(L);
-        lua_insert(L, -2);
+        (void)take_target(L); /* it is new */
         lua_pushvalue(L, -2);
-        lua_rawset(L, -4); /* stack: keeps root */
-        lua_remove(L, -2);
-        return;
+        lua_pushvalue(L, -2);
+        lua_rawset(L, -5);
     }
     lua_replace(L, -3);
     lua_pop(L, 1);
@@ -116,10 +139,11 @@ static void
 push_data(lua_State *L, struct kelpie_conn *conn)
 {
     kp_lua_push_conn_data(L, conn);
-    if (lua_istable(L, -1))
+    if (take_target(L))
         return;
     lua_pop(L, 1);
     lua_newtable(L);
+    (void)take_target(L); /* it is new */
     lua_pushvalue(L, -1);
     kp_lua_set_conn_data(L, conn);
 }
@@ -243,9 +267,11 @@ clean_up(struct kp_generation *to, bool has_failed)
     if (has_failed)
         for_each_pair(to->L, take_out_marks);
     kp_class_forget_waiting(to->L);
-    lua_pushnil(to->L);
-    lua_rawsetp(to->L, LUA_REGISTRYINDEX,
-                &pairs_key); /* the key is there, or stays away */
+    if (lua_rawgetp(to->L, LUA_REGISTRYINDEX, &pairs_key) != LUA_TNIL) {
+        lua_pushnil(to->L); /* the key is there: no memory is needed */
+        lua_rawsetp(to->L, LUA_REGISTRYINDEX, &pairs_key);
+    }
+    lua_pop(to->L, 1);
 }
 
 static void

@@ -45,7 +45,7 @@ tell_success(struct kp_script *script, const struct success *success)
     char dropped[64] = "";
 
     if (n_dropped > 0) {
-        kp_tell_log(script, KELPIE_LOG_WARN); /* which values */
+        kp_tell_log_details(script, KELPIE_LOG_WARN); /* which values */
         snprintf(dropped, sizeof dropped, ", %zu value%s left behind", n_dropped,
                  kp_tell_plural(n_dropped));
     }
@@ -56,8 +56,7 @@ tell_success(struct kp_script *script, const struct success *success)
                      kp_tell_plural(success->n_files), n_conns, kp_tell_plural(n_conns),
                      success->n_roots, kp_tell_plural(success->n_roots), dropped,
                      (double)took_ns / (double)KP_NS_PER_MS);
-    kp_log_write(&script->env->log, KELPIE_LOG_INFO, "%.*s",
-                 (int)strcspn(script->report, "\n"), script->report);
+    kp_tell_log_sentence(script, KELPIE_LOG_INFO);
 }
 
 /* The load does not even begin, and nothing is counted. */
@@ -143,5 +142,6 @@ kp_reload_check(struct kp_script *script)
     int rc = kp_stage_run(&stage, script, NULL, false);
     kp_stage_clear(&stage);
     kp_tell_error(script);
+    kp_tell_quietly(script);
     return rc;
 }

@@ -3,7 +3,7 @@
  *
  * Whoever asked, by signal, command, file watch or from C, gets the same text: it is in the
  * log, where every line is a record of its own, and in script->report until the next one.
- * Texts of scripts may hold anything; the log escapes, and so must whoever prints a report.
+ * Texts of scripts may hold anything: the log escapes by itself, the report at its end.
  */
 #include "tell.h"
 
@@ -97,7 +97,7 @@ kp_tell_failure(struct kp_script *script, const char *what)
 }
 
 void
-kp_tell_log(struct kp_script *script, enum kelpie_level level)
+kp_tell_log_details(struct kp_script *script, enum kelpie_level level)
 {
     const char *text = script->report;
 
@@ -109,4 +109,40 @@ kp_tell_log(struct kp_script *script, enum kelpie_level level)
         if (*text == '\n')
             text++;
     }
+}
+
+/* Texts of scripts may quote clients, and a report is made to be printed. A backslash stays
+ * one, for the sake of paths. */
+void
+kp_tell_quietly(struct kp_script *script)
+{
+    char raw[KP_REPORT_SIZE];
+    size_t len = 0;
+
+    memcpy(raw, script->report, sizeof raw);
+    raw[sizeof raw - 1] = '\0';
+    for (const char *p = raw; *p != '\0' && len + 5 < KP_REPORT_SIZE; p++) {
+        unsigned char c = (unsigned char)*p;
+
+        if (c == '\n' || (c >= 0x20 && c < 0x7f))
+            script->report[len++] = *p;
+        else
+            len += (size_t)snprintf(script->report + len, 5, "\\x%02x", c);
+    }
+    script->report[len] = '\0';
+}
+
+void
+kp_tell_log(struct kp_script *script, enum kelpie_level level)
+{
+    kp_tell_log_details(script, level);
+    kp_tell_quietly(script);
+}
+
+void
+kp_tell_log_sentence(struct kp_script *script, enum kelpie_level level)
+{
+    kp_log_write(&script->env->log, level, "%.*s", (int)strcspn(script->report, "\n"),
+                 script->report);
+    kp_tell_quietly(script);
 }

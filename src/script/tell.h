@@ -1,7 +1,8 @@
 /*
  * tell.h - what the operator is told about a reload, a dry run, a roll-back
  *
- * script->report is a text of lines: the first is the sentence, the others are details.
+ * script->report is a text of lines: the first is the sentence, the others are details. When
+ * it is finished it is printable ASCII and newlines, nothing else.
  */
 #ifndef KP_TELL_H
 #define KP_TELL_H
@@ -26,8 +27,14 @@ void kp_tell_failure(struct kp_script *script, const char *what);
 /* The report becomes script->error. */
 void kp_tell_error(struct kp_script *script);
 
-/* Writes each line of the report as a log record. */
+/* End a report: write each line of it, or its sentence only, as a log record; then escape in
+ * the report itself what is not printable. kp_tell_quietly writes nothing. */
 void kp_tell_log(struct kp_script *script, enum kelpie_level level);
+void kp_tell_log_sentence(struct kp_script *script, enum kelpie_level level);
+void kp_tell_quietly(struct kp_script *script);
+
+/* Writes each line that the report has by now as a log record. */
+void kp_tell_log_details(struct kp_script *script, enum kelpie_level level);
 
 /* Returns "" for 1, else "s". */
 const char *kp_tell_plural(size_t n);
