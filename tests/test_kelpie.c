@@ -611,6 +611,85 @@ given_a_client_that_never_reads_when_drained_twice_then_it_ends_at_once(void **s
     sv_stop(&kit);
 }
 
+static const char sleeper_script[] =
+    "local kelpie = require('kelpie')\n"
+    "return { on_connect = function(conn)\n"
+    "   local guard <close> = setmetatable({}, { __close = function()\n"
+    "      print('guard ' .. #kelpie.room('late')) end })\n"
+    "   print('sleeps') kelpie.sleep(3600) print('slept') end,\n"
+    "   on_disconnect = function(_, reason) print('left: ' .. reason)\n"
+    "      kelpie.sleep(3600) end }";
+
+/* Runs steps until the server says that it has ended. */
+static bool
+has_ended_soon(struct server_kit *kit)
+{
+    for (int i = 0; i < 2000; i++)
+        if (kelpie_step(kit->k, 1) == 0)
+            return true;
+    return false;
+}
+
+static void
+given_a_sleeping_handler_when_the_drain_takes_too_long_then_it_ends_all_the_same(
+    void **state)
+{
+    (void)state;
+    struct server_kit kit;
+    struct kelpie_options options = KELPIE_OPTIONS_INIT;
+    options.drain_timeout_ms = 20;
+    sv_start(&kit, &options, sleeper_script);
+    int fd = sv_connect(&kit);
+    sv_expect_printed(&kit, "sleeps");
+
+    kelpie_drain(kit.k);
+
+    assert_true(has_ended_soon(&kit));
+    assert_string_equal(kit.printed, "sleeps\nguard 0\nleft: shutdown\n");
+    close(fd);
+    sv_stop(&kit);
+}
+
+static void
+given_a_sleeping_handler_of_a_gone_client_when_drained_twice_then_it_ends_at_once(
+    void **state)
+{
+    (void)state;
+    struct server_kit kit;
+    struct kelpie_options options = KELPIE_OPTIONS_INIT;
+    options.drain_timeout_ms = -1;
+    sv_start(&kit, &options, sleeper_script);
+    int fd = sv_connect(&kit);
+    sv_expect_printed(&kit, "sleeps");
+    close(fd);
+
+    kelpie_drain(kit.k);
+    for (int i = 0; i < 10; i++)
+        sv_step(&kit);
+    assert_int_equal(sv_stats(&kit).clients, 1);
+    kelpie_drain(kit.k);
+
+    assert_true(has_ended_soon(&kit));
+    assert_non_null(strstr(kit.printed, "guard 0\nleft: "));
+    sv_stop(&kit);
+}
+
+static void
+given_a_sleeping_handler_when_the_server_is_freed_then_its_client_is_told(void **state)
+{
+    (void)state;
+    struct server_kit kit;
+    sv_start(&kit, NULL, sleeper_script);
+    int fd = sv_connect(&kit);
+    sv_expect_printed(&kit, "sleeps");
+
+    kelpie_free(kit.k);
+
+    assert_string_equal(kit.printed, "sleeps\nguard 0\nleft: shutdown\n");
+    close(fd);
+    assert_int_equal(sv_open_fds(), kit.fds_before);
+}
+
 static void
 given_clients_when_the_server_is_freed_then_each_is_told_shutdown(void **state)
 {
@@ -739,6 +818,12 @@ main(void)
             given_clients_with_queued_output_when_drained_then_they_get_all_of_it),
         cmocka_unit_test(
             given_a_client_that_never_reads_when_drained_twice_then_it_ends_at_once),
+        cmocka_unit_test(
+            given_a_sleeping_handler_when_the_drain_takes_too_long_then_it_ends_all_the_same),
+        cmocka_unit_test(
+            given_a_sleeping_handler_of_a_gone_client_when_drained_twice_then_it_ends_at_once),
+        cmocka_unit_test(
+            given_a_sleeping_handler_when_the_server_is_freed_then_its_client_is_told),
         cmocka_unit_test(
             given_clients_when_the_server_is_freed_then_each_is_told_shutdown),
         cmocka_unit_test(

@@ -273,6 +273,20 @@ kp_script_has_work(const struct kp_script *script)
     return script->live && !kp_list_is_empty(&script->live->ready);
 }
 
+void
+kp_script_end_tasks(struct kp_script *script)
+{
+    struct kp_generation *generations[] = {script->retiring, script->live};
+
+    assert(!script->in_call);
+    for (size_t i = 0; i < 2; i++) {
+        if (!generations[i])
+            continue;
+        generations[i]->overdue = true;
+        kp_task_cancel_all(generations[i]);
+    }
+}
+
 size_t
 kp_script_lua_bytes(const struct kp_script *script)
 {
