@@ -318,6 +318,40 @@ given_a_c_handler_that_fails_then_the_connection_is_closed_and_logged(void **sta
 }
 
 static int
+turn_away(kelpie_conn *conn, void *arg)
+{
+    const int *result = arg;
+
+    kelpie_conn_close(conn, "not you");
+    return *result;
+}
+
+static void
+given_a_c_handler_that_closes_on_connect_then_lua_hears_nothing_of_the_client(
+    void **state)
+{
+    (void)state;
+    struct server_kit kit;
+    int result = KELPIE_PASS;
+    struct kelpie_handlers handlers = {.size = sizeof(handlers), .on_connect = turn_away};
+    sv_start(&kit, NULL,
+             "return { on_connect = function() print('connect') end,\n"
+             "   on_disconnect = function() print('disconnect') end }");
+    assert_int_equal(kelpie_set_handlers(kit.k, &handlers, &result), 0);
+    int a = sv_connect(&kit);
+    sv_expect_end(&kit, a);
+    result = -EACCES;
+    int b = sv_connect(&kit);
+    sv_expect_end(&kit, b);
+    close(a);
+    close(b);
+    sv_expect_clients(&kit, 0);
+
+    assert_string_equal(kit.printed, "");
+    sv_stop(&kit);
+}
+
+static int
 misuse_everything(kelpie_conn *conn, const void *message, size_t len, void *arg)
 {
     kelpie *k = kelpie_conn_server(conn);
@@ -802,6 +836,8 @@ main(void)
         cmocka_unit_test(given_handlers_in_c_when_they_pass_then_lua_answers),
         cmocka_unit_test(
             given_a_c_handler_that_fails_then_the_connection_is_closed_and_logged),
+        cmocka_unit_test(
+            given_a_c_handler_that_closes_on_connect_then_lua_hears_nothing_of_the_client),
         cmocka_unit_test(
             given_a_handler_that_runs_and_frees_the_server_then_it_is_refused),
         cmocka_unit_test(given_a_room_in_c_when_sent_then_all_but_one_get_it),
