@@ -665,6 +665,40 @@ has_ended_soon(struct server_kit *kit)
 }
 
 static void
+given_a_script_that_asks_for_the_end_twice_when_drained_then_output_is_still_sent(
+    void **state)
+{
+    (void)state;
+    struct server_kit kit;
+    struct kelpie_options options = KELPIE_OPTIONS_INIT;
+    options.max_outbox = 64 << 20;
+    options.lua_memory = 256 << 20;
+    options.handler_timeout_ms = 10000;
+    size_t len = 16000000; /* more than the kernel takes at once */
+    sv_start(
+        &kit, &options,
+        "local kelpie = require('kelpie')\n"
+        "return { on_message = function(conn)\n"
+        "      conn:send(('x'):rep(15999999)) kelpie.shutdown() kelpie.shutdown() end,\n"
+        "   on_shutdown = kelpie.shutdown }");
+    int fd = sv_connect(&kit);
+    sv_send(&kit, fd, "go\n");
+    sv_expect_log(&kit, "drain: ");
+    sv_step(&kit);
+
+    char *all = malloc(len);
+    memset(all, 'x', len - 1);
+    all[len - 1] = '\n';
+    sv_expect_bytes(&kit, fd, all, len);
+    free(all);
+    close(fd);
+
+    assert_true(has_ended_soon(&kit));
+    assert_int_equal(sv_stats(&kit).dropped_bytes, 0);
+    sv_stop(&kit);
+}
+
+static void
 given_a_sleeping_handler_when_the_drain_takes_too_long_then_it_ends_all_the_same(
     void **state)
 {
@@ -854,6 +888,8 @@ main(void)
             given_clients_with_queued_output_when_drained_then_they_get_all_of_it),
         cmocka_unit_test(
             given_a_client_that_never_reads_when_drained_twice_then_it_ends_at_once),
+        cmocka_unit_test(
+            given_a_script_that_asks_for_the_end_twice_when_drained_then_output_is_still_sent),
         cmocka_unit_test(
             given_a_sleeping_handler_when_the_drain_takes_too_long_then_it_ends_all_the_same),
         cmocka_unit_test(

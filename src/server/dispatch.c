@@ -125,10 +125,15 @@ ask_for_reload(void *arg)
     kelpie_reload(arg);
 }
 
+/* Asking a second time, as a handler may for every message, is not the second call of
+ * kelpie_drain, which cuts off the output that is queued. */
 static void
 ask_for_shutdown(void *arg)
 {
-    kelpie_drain(arg);
+    kelpie *k = arg;
+
+    if (!k->is_draining && atomic_load(&k->drains_wanted) == 0)
+        kelpie_drain(k);
 }
 
 static void
