@@ -318,6 +318,40 @@ given_a_c_handler_that_fails_then_the_connection_is_closed_and_logged(void **sta
 }
 
 static int
+turn_away(kelpie_conn *conn, void *arg)
+{
+    const int *result = arg;
+
+    kelpie_conn_close(conn, "not you");
+    return *result;
+}
+
+static void
+given_a_c_handler_that_closes_on_connect_then_lua_hears_nothing_of_the_client(
+    void **state)
+{
+    (void)state;
+    struct server_kit kit;
+    int result = KELPIE_PASS;
+    struct kelpie_handlers handlers = {.size = sizeof(handlers), .on_connect = turn_away};
+    sv_start(&kit, NULL,
+             "return { on_connect = function() print('connect') end,\n"
+             "   on_disconnect = function() print('disconnect') end }");
+    assert_int_equal(kelpie_set_handlers(kit.k, &handlers, &result), 0);
+    int a = sv_connect(&kit);
+    sv_expect_end(&kit, a);
+    result = -EACCES;
+    int b = sv_connect(&kit);
+    sv_expect_end(&kit, b);
+    close(a);
+    close(b);
+    sv_expect_clients(&kit, 0);
+
+    assert_string_equal(kit.printed, "");
+    sv_stop(&kit);
+}
+
+static int
 misuse_everything(kelpie_conn *conn, const void *message, size_t len, void *arg)
 {
     kelpie *k = kelpie_conn_server(conn);
@@ -611,6 +645,119 @@ given_a_client_that_never_reads_when_drained_twice_then_it_ends_at_once(void **s
     sv_stop(&kit);
 }
 
+static const char sleeper_script[] =
+    "local kelpie = require('kelpie')\n"
+    "return { on_connect = function(conn)\n"
+    "   local guard <close> = setmetatable({}, { __close = function()\n"
+    "      print('guard ' .. #kelpie.room('late')) end })\n"
+    "   print('sleeps') kelpie.sleep(3600) print('slept') end,\n"
+    "   on_disconnect = function(_, reason) print('left: ' .. reason)\n"
+    "      kelpie.sleep(3600) end }";
+
+/* Runs steps until the server says that it has ended. */
+static bool
+has_ended_soon(struct server_kit *kit)
+{
+    for (int i = 0; i < 2000; i++)
+        if (kelpie_step(kit->k, 1) == 0)
+            return true;
+    return false;
+}
+
+static void
+given_a_script_that_asks_for_the_end_twice_when_drained_then_output_is_still_sent(
+    void **state)
+{
+    (void)state;
+    struct server_kit kit;
+    struct kelpie_options options = KELPIE_OPTIONS_INIT;
+    options.max_outbox = 64 << 20;
+    options.lua_memory = 256 << 20;
+    options.handler_timeout_ms = 10000;
+    size_t len = 16000000; /* more than the kernel takes at once */
+    sv_start(
+        &kit, &options,
+        "local kelpie = require('kelpie')\n"
+        "return { on_message = function(conn)\n"
+        "      conn:send(('x'):rep(15999999)) kelpie.shutdown() kelpie.shutdown() end,\n"
+        "   on_shutdown = kelpie.shutdown }");
+    int fd = sv_connect(&kit);
+    sv_send(&kit, fd, "go\n");
+    sv_expect_log(&kit, "drain: ");
+    sv_step(&kit);
+
+    char *all = malloc(len);
+    memset(all, 'x', len - 1);
+    all[len - 1] = '\n';
+    sv_expect_bytes(&kit, fd, all, len);
+    free(all);
+    close(fd);
+
+    assert_true(has_ended_soon(&kit));
+    assert_int_equal(sv_stats(&kit).dropped_bytes, 0);
+    sv_stop(&kit);
+}
+
+static void
+given_a_sleeping_handler_when_the_drain_takes_too_long_then_it_ends_all_the_same(
+    void **state)
+{
+    (void)state;
+    struct server_kit kit;
+    struct kelpie_options options = KELPIE_OPTIONS_INIT;
+    options.drain_timeout_ms = 20;
+    sv_start(&kit, &options, sleeper_script);
+    int fd = sv_connect(&kit);
+    sv_expect_printed(&kit, "sleeps");
+
+    kelpie_drain(kit.k);
+
+    assert_true(has_ended_soon(&kit));
+    assert_string_equal(kit.printed, "sleeps\nguard 0\nleft: shutdown\n");
+    close(fd);
+    sv_stop(&kit);
+}
+
+static void
+given_a_sleeping_handler_of_a_gone_client_when_drained_twice_then_it_ends_at_once(
+    void **state)
+{
+    (void)state;
+    struct server_kit kit;
+    struct kelpie_options options = KELPIE_OPTIONS_INIT;
+    options.drain_timeout_ms = -1;
+    sv_start(&kit, &options, sleeper_script);
+    int fd = sv_connect(&kit);
+    sv_expect_printed(&kit, "sleeps");
+    close(fd);
+
+    kelpie_drain(kit.k);
+    for (int i = 0; i < 10; i++)
+        sv_step(&kit);
+    assert_int_equal(sv_stats(&kit).clients, 1);
+    kelpie_drain(kit.k);
+
+    assert_true(has_ended_soon(&kit));
+    assert_non_null(strstr(kit.printed, "guard 0\nleft: "));
+    sv_stop(&kit);
+}
+
+static void
+given_a_sleeping_handler_when_the_server_is_freed_then_its_client_is_told(void **state)
+{
+    (void)state;
+    struct server_kit kit;
+    sv_start(&kit, NULL, sleeper_script);
+    int fd = sv_connect(&kit);
+    sv_expect_printed(&kit, "sleeps");
+
+    kelpie_free(kit.k);
+
+    assert_string_equal(kit.printed, "sleeps\nguard 0\nleft: shutdown\n");
+    close(fd);
+    assert_int_equal(sv_open_fds(), kit.fds_before);
+}
+
 static void
 given_clients_when_the_server_is_freed_then_each_is_told_shutdown(void **state)
 {
@@ -724,6 +871,8 @@ main(void)
         cmocka_unit_test(
             given_a_c_handler_that_fails_then_the_connection_is_closed_and_logged),
         cmocka_unit_test(
+            given_a_c_handler_that_closes_on_connect_then_lua_hears_nothing_of_the_client),
+        cmocka_unit_test(
             given_a_handler_that_runs_and_frees_the_server_then_it_is_refused),
         cmocka_unit_test(given_a_room_in_c_when_sent_then_all_but_one_get_it),
         cmocka_unit_test(given_timers_in_c_when_due_then_they_fire_and_can_be_cancelled),
@@ -739,6 +888,14 @@ main(void)
             given_clients_with_queued_output_when_drained_then_they_get_all_of_it),
         cmocka_unit_test(
             given_a_client_that_never_reads_when_drained_twice_then_it_ends_at_once),
+        cmocka_unit_test(
+            given_a_script_that_asks_for_the_end_twice_when_drained_then_output_is_still_sent),
+        cmocka_unit_test(
+            given_a_sleeping_handler_when_the_drain_takes_too_long_then_it_ends_all_the_same),
+        cmocka_unit_test(
+            given_a_sleeping_handler_of_a_gone_client_when_drained_twice_then_it_ends_at_once),
+        cmocka_unit_test(
+            given_a_sleeping_handler_when_the_server_is_freed_then_its_client_is_told),
         cmocka_unit_test(
             given_clients_when_the_server_is_freed_then_each_is_told_shutdown),
         cmocka_unit_test(

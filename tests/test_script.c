@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "net/listener.h"
 #include "script_kit.h"
@@ -296,6 +297,29 @@ given_a_retire_timeout_when_it_is_over_then_old_handlers_are_told_then_ended(voi
 }
 
 static void
+given_old_code_that_spawns_without_end_when_its_time_is_over_then_it_ends(void **state)
+{
+    struct script_kit *kit = *state;
+
+    sk_load(kit, "local function again() kelpie.spawn(again) end\n"
+                 "return { on_message = again }");
+    sk_connect(kit, 0);
+    assert_int_equal(write(kit->peers[0], "hi\n", 3), 3);
+    for (int i = 0; i < 4; i++)
+        sk_step(kit);
+    sk_load_beside(kit, NEW);
+    for (int i = 0; i < 4; i++)
+        sk_step(kit);
+    assert_non_null(kit->script.retiring);
+
+    fault_clock_advance(&kit->sys, 30 * KP_NS_PER_S);
+    for (int i = 0; i < 4; i++)
+        sk_step(kit);
+
+    assert_null(kit->script.retiring);
+}
+
+static void
 given_a_retire_timer_when_nothing_retires_any_more_then_nothing_happens(void **state)
 {
     struct script_kit *kit = *state;
@@ -408,6 +432,7 @@ main(void)
             given_a_loop_of_receive_in_old_code_when_it_goes_on_then_it_gets_the_messages),
         TEST(
             given_a_retire_timeout_when_it_is_over_then_old_handlers_are_told_then_ended),
+        TEST(given_old_code_that_spawns_without_end_when_its_time_is_over_then_it_ends),
         TEST(given_a_retire_timer_when_nothing_retires_any_more_then_nothing_happens),
         TEST(given_a_receiver_when_its_connection_is_just_gone_then_it_is_told),
         TEST(given_a_connection_that_ends_when_old_code_waits_then_the_new_one_is_told),

@@ -466,6 +466,49 @@ given_a_spawned_receiver_when_the_connection_goes_then_it_is_told(void **state)
     sk_printed(kit, "nil\tconnection closed\tclosed\ngone\teof\n");
 }
 
+/* The process was stopped, say: the clock passes the limit while bytes wait in the socket. */
+static void
+given_input_that_is_there_when_the_limit_of_receive_is_over_then_it_is_not_late(
+    void **state)
+{
+    struct script_kit *kit = *state;
+
+    sk_load(kit,
+            "return { on_connect = function(c)\n"
+            "   print('got', c:receive(nil, 1)) print('got', c:receive(nil, 1)) end }");
+    sk_connect(kit, 0);
+    assert_int_equal(write(kit->peers[0], "hi\n", 3), 3);
+    sk_pass(kit, 1000);
+    sk_printed(kit, "got\thi\n");
+
+    assert_int_equal(write(kit->peers[0], "half", 4), 4);
+    sk_pass(kit, 1000);
+    sk_printed(kit, "got\tnil\ttimed out\ttimeout\n");
+}
+
+/* The handler of the first one is still suspended when its own end is told; the end of the
+ * second one, told right after it, lets it finish. */
+static void
+given_a_handler_that_receives_from_another_when_both_end_in_a_step_then_both_are_told(
+    void **state)
+{
+    struct script_kit *kit = *state;
+
+    sk_load(kit, "return { on_message = function(c)\n"
+                 "   print('got', kelpie.client(1):receive()) end,\n"
+                 "   on_disconnect = function(c, r) print('gone', c.number, r) end }");
+    sk_connect(kit, 0);
+    sk_connect(kit, 1);
+    sk_say(kit, 0, "hi\n");
+    kp_conn_drop(kit->conns[0], "test", true);
+    kp_conn_drop(kit->conns[1], "test", true);
+    sk_settle(kit);
+
+    sk_printed(kit, "got\tnil\tconnection closed\tclosed\ngone\t1\ttest\n"
+                    "gone\t0\ttest\n");
+    assert_int_equal(kp_conns_count(&kit->net), 0);
+}
+
 /* --- errors ---------------------------------------------------------------------------- */
 
 static void
@@ -755,6 +798,10 @@ main(void)
             given_a_receiving_handler_when_its_connection_is_reset_then_it_is_told_first),
         TEST(given_on_disconnect_when_it_sleeps_then_the_connection_is_gone_meanwhile),
         TEST(given_a_spawned_receiver_when_the_connection_goes_then_it_is_told),
+        TEST(
+            given_input_that_is_there_when_the_limit_of_receive_is_over_then_it_is_not_late),
+        TEST(
+            given_a_handler_that_receives_from_another_when_both_end_in_a_step_then_both_are_told),
         TEST(
             given_no_memory_for_a_session_when_a_spawned_function_receives_then_it_raises),
         TEST(given_a_binding_that_suspends_when_woken_then_its_continuation_runs),

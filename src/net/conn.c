@@ -266,10 +266,14 @@ kp_conn_release(struct kelpie_conn *conn)
     assert(conn->holds > 0);
     if (--conn->holds > 0)
         return;
-    if (conn->state != KP_CONN_CLOSED)
+    if (conn->state != KP_CONN_CLOSED) {
         kp_conn_wake(conn);
-    else if (!conn->told && !kp_node_is_linked(&conn->work))
+    } else if (!conn->told) {
+        /* It may wait in `gone` for its descriptor to be closed: it must be asked first, or
+         * nobody would ask again. */
+        kp_list_remove(&conn->work);
         kp_list_append(&conn->net->closed, &conn->work);
+    }
 }
 
 void

@@ -55,7 +55,7 @@ struct kp_generation {
     size_t n_pool;
     struct kp_task *current; /* the task that runs, or NULL */
     struct kp_node timers;   /* timers of scripts that are started: lua_timer.c */
-    bool overdue;            /* retire_timeout is over: who suspends is cancelled */
+    bool overdue;            /* its time is over: who suspends is cancelled */
     const void *message;     /* what the running handler was called with, or NULL */
     size_t message_len;
 

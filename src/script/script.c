@@ -263,8 +263,11 @@ kp_script_retire(struct kp_script *script)
     struct kp_generation *gen = script->retiring;
 
     assert(!script->in_call);
-    if (!gen || has_tasks(gen))
+    /* Who was told that the time is over has run in this step; a function that spawns the
+     * next one each time would keep the old code for ever. */
+    if (!gen || (has_tasks(gen) && !gen->overdue))
         return;
+    kp_task_cancel_all(gen);
     script->retiring = NULL;
     kp_timer_cancel(script->timers, &script->retire_timer);
     if (gen == script->previous)
@@ -281,6 +284,20 @@ kp_script_has_work(const struct kp_script *script)
     if (retiring && (!has_tasks(retiring) || !kp_list_is_empty(&retiring->ready)))
         return true;
     return script->live && !kp_list_is_empty(&script->live->ready);
+}
+
+void
+kp_script_end_tasks(struct kp_script *script)
+{
+    struct kp_generation *generations[] = {script->retiring, script->live};
+
+    assert(!script->in_call);
+    for (size_t i = 0; i < 2; i++) {
+        if (!generations[i])
+            continue;
+        generations[i]->overdue = true;
+        kp_task_cancel_all(generations[i]);
+    }
 }
 
 size_t

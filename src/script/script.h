@@ -113,6 +113,9 @@ void kp_script_run_ready(struct kp_script *script);
 /* A phase of the step: ends the retiring generation when nothing of it is suspended. */
 void kp_script_retire(struct kp_script *script);
 bool kp_script_has_work(const struct kp_script *script);
+/* The server ends: cancels what is suspended, and from now on who suspends. Connections are
+ * released, so that their on_disconnect can be called. Not inside a handler. */
+void kp_script_end_tasks(struct kp_script *script);
 
 /* Returns the bytes that all generations hold. */
 size_t kp_script_lua_bytes(const struct kp_script *script);

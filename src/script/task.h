@@ -46,6 +46,7 @@ struct kp_task {
     enum kp_wait wait;
     enum kp_wake woke;
     struct kelpie_conn *waits_for; /* of KP_WAIT_MESSAGE */
+    bool is_late;                  /* its limit is over; input was there just then */
     bool has_once;                 /* of KP_WAIT_MESSAGE: `once` frames it */
     struct kp_framing once;
     struct kp_timer timer; /* of sleep, or the limit of receive */

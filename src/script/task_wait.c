@@ -98,6 +98,7 @@ kp_task_receive(lua_State *L, struct kelpie_conn *conn, const struct kp_framing 
     if (timeout_ns != KP_NEVER)
         start_timer(L, task, timeout_ns);
     task->waits_for = conn;
+    task->is_late = false;
     task->has_once = once != NULL;
     if (once)
         task->once = *once;
@@ -118,12 +119,26 @@ kp_task_wake(struct kp_task *task, enum kp_wake woke)
     kp_list_append(&task->gen->ready, &task->node);
 }
 
+/* Timers come before messages in a step. What is there already, perhaps since before the
+ * limit, is delivered in this step: the limit is looked at once more with the next one. */
+static bool
+is_put_off(struct kp_task *task)
+{
+    if (task->wait != KP_WAIT_MESSAGE || task->is_late ||
+        !kp_node_is_linked(&task->waits_for->work))
+        return false;
+    task->is_late = true;
+    return kp_timer_start(timers_of(task), &task->timer, task->timer.deadline_ns) == 0;
+}
+
 static void
 on_timer(struct kp_timer *timer, void *arg)
 {
     struct kp_task *task = arg;
 
     (void)timer; /* it is the task's own */
+    if (is_put_off(task))
+        return;
     kp_task_wake(task, task->wait == KP_WAIT_SLEEP ? KP_WOKE_OK : KP_WOKE_TIMEOUT);
 }
 

@@ -6,6 +6,9 @@
  *     KELPIE_DONE             it is not
  *     negative                logged; the connection is closed, "handler error"
  *
+ * A connection that the host closes in on_connect is none for the script: it hears neither of
+ * the connect nor of the disconnect.
+ *
  * A disconnect can be put off by a handler that is suspended. The host is told at the first
  * time, the script when it is ready, each exactly once.
  */
@@ -44,11 +47,13 @@ dispatch_connect(void *arg, struct kelpie_conn *conn)
         k->in_handler = true;
         int result = k->handlers.on_connect(conn, k->handlers_arg);
         k->in_handler = false;
-        if (!host_passes(k, "on_connect", conn, result))
+        if (!host_passes(k, "on_connect", conn, result) && kp_conn_is_open(conn))
             return;
     }
     if (kp_conn_is_open(conn))
         kp_script_on_connect(&k->script, conn);
+    else
+        conn->host_done = true; /* the script never met it, so it hears of no end */
 }
 
 static void
@@ -92,7 +97,8 @@ tell_host_of_disconnect(kelpie *k, struct kelpie_conn *conn, const char *reason)
     k->in_handler = true;
     int result = k->handlers.on_disconnect(conn, reason, k->handlers_arg);
     k->in_handler = false;
-    conn->host_done = !host_passes(k, "on_disconnect", conn, result);
+    if (!host_passes(k, "on_disconnect", conn, result))
+        conn->host_done = true;
 }
 
 static bool
@@ -119,10 +125,15 @@ ask_for_reload(void *arg)
     kelpie_reload(arg);
 }
 
+/* Asking a second time, as a handler may for every message, is not the second call of
+ * kelpie_drain, which cuts off the output that is queued. */
 static void
 ask_for_shutdown(void *arg)
 {
-    kelpie_drain(arg);
+    kelpie *k = arg;
+
+    if (!k->is_draining && atomic_load(&k->drains_wanted) == 0)
+        kelpie_drain(k);
 }
 
 static void

@@ -141,12 +141,23 @@ kelpie_new(kelpie **out, const struct kelpie_options *options)
     return kp_server_new(out, options, &sys);
 }
 
+/* Lets go of every handler, so that all of the disconnects can be told: who receives is
+ * told first, who waits for something else is not waited for. */
+static void
+end_handlers(kelpie *k)
+{
+    kp_conns_drop_all(&k->net, "shutdown");
+    kp_conns_notify(&k->net);
+    kp_script_end_tasks(&k->script);
+}
+
 void
 kelpie_free(kelpie *k)
 {
     if (k == NULL || k->in_step || k->in_handler || k->script.in_call)
         return;
     kp_posts_clear(k);
+    end_handlers(k);
     kp_net_clear(&k->net);
     kp_script_clear(&k->script);
     kp_watches_clear(k);
@@ -194,6 +205,15 @@ kelpie_drain(kelpie *k)
     kp_loop_wake(&k->loop);
 }
 
+/* Nobody is waited for any more. Connections are dropped at once; handlers that are still
+ * suspended when receivers have been told of it are ended by serve_requests. */
+static void
+end_now(kelpie *k)
+{
+    k->ends_now = true;
+    kp_conns_drop_all(&k->net, "shutdown");
+}
+
 static void
 on_drain_timeout(struct kp_timer *timer, void *arg)
 {
@@ -203,9 +223,9 @@ on_drain_timeout(struct kp_timer *timer, void *arg)
     size_t left = kp_conns_count(&k->net);
     if (left > 0)
         kp_log_write(&k->env.log, KELPIE_LOG_WARN,
-                     "drain: %zu client%s did not take all output in time", left,
+                     "drain: %zu client%s left when its time was over", left,
                      left == 1 ? "" : "s");
-    kp_conns_drop_all(&k->net, "shutdown");
+    end_now(k);
 }
 
 static void
@@ -221,7 +241,7 @@ begin_drain(kelpie *k)
     if (k->drain_timeout_ns > 0 &&
         kp_timer_start(&k->timers, &k->drain_timer,
                        k->loop.now_ns + k->drain_timeout_ns) < 0)
-        kp_conns_drop_all(&k->net, "shutdown"); /* no memory to wait politely */
+        end_now(k); /* no memory to wait politely */
 }
 
 /* A reload that has to wait for a retiring generation stays wanted. */
@@ -254,12 +274,16 @@ serve_requests(kelpie *k)
 {
     unsigned drains = atomic_exchange(&k->drains_wanted, 0);
 
+    if (k->ends_now) {
+        end_now(k); /* also what was opened meanwhile */
+        kp_script_end_tasks(&k->script);
+    }
     if (drains > 0 && k->is_draining)
-        kp_conns_drop_all(&k->net, "shutdown");
+        end_now(k);
     else if (drains > 0)
         begin_drain(k);
     if (drains > 1)
-        kp_conns_drop_all(&k->net, "shutdown");
+        end_now(k);
     if (!k->is_draining) {
         serve_rollback(k);
         serve_reload(k);
@@ -273,7 +297,7 @@ serve_requests(kelpie *k)
 static bool
 has_work(const kelpie *k)
 {
-    return kp_conns_have_work(&k->net) || kp_script_has_work(&k->script);
+    return kp_conns_have_work(&k->net) || kp_script_has_work(&k->script) || k->ends_now;
 }
 
 /* How long the loop may sleep: until the next timer, not at all while there is work. */

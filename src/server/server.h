@@ -46,6 +46,7 @@ struct kelpie {
     bool in_step;     /* kelpie_step is on the stack */
     bool in_handler;  /* and a C handler of the host */
     bool is_draining; /* a drain has begun */
+    bool ends_now;    /* its time is over: nobody is waited for any more */
     bool is_finished; /* and ended */
     struct kp_timer drain_timer;
 
