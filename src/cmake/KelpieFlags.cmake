@@ -1,9 +1,11 @@
 # Compiler and linker flags of everything that is ours: the interface target kelpie_flags.
-# Hardening flags are probed, never required.
+# Hardening flags are probed, never required; those of the linker are in kelpie_link_flags, so
+# that a program which links the static library keeps its own.
 include(CheckCCompilerFlag)
 include(CheckLinkerFlag)
 
 add_library(kelpie_flags INTERFACE)
+add_library(kelpie_link_flags INTERFACE)
 target_compile_options(kelpie_flags INTERFACE
   -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes
   -Wformat-security -Wimplicit-fallthrough)
@@ -23,7 +25,7 @@ function(kelpie_add_link_flag_if_known flag)
   string(MAKE_C_IDENTIFIER "KELPIE_LINKS${flag}" known)
   check_linker_flag(C "${flag}" ${known})
   if(${known})
-    target_link_options(kelpie_flags INTERFACE "${flag}")
+    target_link_options(kelpie_link_flags INTERFACE "${flag}")
   endif()
 endfunction()
 

@@ -39,7 +39,7 @@ read_pieces(lua_State *L)
         }
         if (lua_type(L, -1) != LUA_TSTRING)
             luaL_error(L, "reader function must return a string");
-        len = lua_rawlen(L, -1);
+        len = (size_t)lua_rawlen(L, -1);
         total += len;
         luaL_addvalue(&text);
     } while (len > 0 && total <= MAX_LOAD_SIZE);

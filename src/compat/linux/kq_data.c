@@ -100,7 +100,8 @@ kp_kq_data_writable(intptr_t *out, int fd)
         uint32_t queued = info[SK_MEMINFO_WMEM_QUEUED]; /* TCP */
         if (queued < info[SK_MEMINFO_WMEM_ALLOC])       /* the others */
             queued = info[SK_MEMINFO_WMEM_ALLOC];
-        *out = queued < info[SK_MEMINFO_SNDBUF] ? info[SK_MEMINFO_SNDBUF] - queued : 1;
+        uint32_t size_of_buffer = info[SK_MEMINFO_SNDBUF];
+        *out = queued < size_of_buffer ? (intptr_t)(size_of_buffer - queued) : 1;
         return 0;
     }
     if (errno == EBADF)
