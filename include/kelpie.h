@@ -221,7 +221,7 @@ KELPIE_API int kelpie_listen(kelpie *k, const char *address);
 KELPIE_API int kelpie_listen_fd(kelpie *k, int fd, const char *name);
 
 /* Opens the control socket of the server: a unix socket at path, mode 0600, that takes one
- * command a line, for example from nc -U. `help` lists them: ping, status, reload, quit. An
+ * command a line, for example from nc -U. `help` lists them: ping, status, reload, rollback, quit. An
  * answer is any number of lines that begin with a blank, then one that begins with "ok " or
  * "error "; a reload is answered when it is done, with its result. Who is connected there is
  * no client: no handler, limit or counter knows of it. A file that a dead server has left at

@@ -423,6 +423,98 @@ given_a_drain_when_a_reload_waits_then_it_is_told_that_the_server_ends(void **st
     close(fd);
 }
 
+/* ---- dry run, roll-back, probation ---------------------------------------------------- */
+
+static void
+given_a_dry_run_when_asked_then_it_is_told_and_nothing_changes(void **state)
+{
+    struct control_kit *kit = *state;
+    int fd = operator_of(kit);
+    write_script(kit, "return { on_drain = print }\n");
+
+    const char *text = ask(kit, fd, "reload --dry-run\n");
+    assert_has(text, " dry run: generation 2 would serve");
+    assert_has(text, "\n handler added: on_drain\n");
+    assert_has(text, "\nok would load: generation 1 serves on\n");
+
+    write_script(kit, "return {\n");
+    text = ask(kit, fd, "reload --dry-run\n");
+    assert_has(text, " dry run: the reload would be rejected: ");
+    assert_has(text, "\nerror rejected: generation 1 serves on\n");
+    assert_has(ask(kit, fd, "reload --dry-run --drop\n"), "error usage: ");
+    assert_int_equal(sv_stats(&kit->server).generation, 1);
+    close(fd);
+}
+
+static void
+given_a_generation_before_when_a_roll_back_is_asked_then_it_serves_again(void **state)
+{
+    struct control_kit *kit = *state;
+    int fd = operator_of(kit), client = sv_connect(&kit->server);
+
+    assert_has(ask(kit, fd, "rollback\n"), "error rejected: generation 1 serves on\n");
+    write_script(kit, second_script);
+    assert_has(ask(kit, fd, "reload\n"), "ok loaded: generation 2 serves\n");
+    assert_has(ask(kit, fd, "status\n"), " state              on probation\n");
+
+    assert_has(ask(kit, fd, "rollback\n"), "ok rolled back: generation 1 serves\n");
+    sv_send(&kit->server, client, "x\n");
+    sv_expect(&kit->server, client, "one x\n");
+    assert_has(ask(kit, fd, "status --json\n"), "\"rollbacks\":1,");
+    close(client);
+    close(fd);
+}
+
+static void
+given_a_generation_that_fails_when_a_reload_waits_then_it_is_told_the_roll_back(
+    void **state)
+{
+    struct control_kit *kit = *state;
+    int fd = operator_of(kit), client = sv_connect(&kit->server);
+    sv_send(&kit->server, client, "x\n");
+    sv_expect(&kit->server, client, "one x\n");
+    write_script(kit, "return { on_message = function() error('broken') end }\n");
+
+    sv_send(&kit->server, fd, "reload --wait\nping\n");
+    while (sv_stats(&kit->server).generation != 2)
+        sv_step(&kit->server);
+    for (int i = 0; i < 20; i++)
+        sv_send(&kit->server, client, "x\n");
+
+    const char *text = answer(kit, fd);
+    assert_has(text, " generation 2 serves: ");
+    assert_has(text, "broken");
+    assert_has(text, "\nerror rolled back: generation 1 serves\n");
+    assert_string_equal(answer(kit, fd), "ok pong\n");
+    close(client);
+    close(fd);
+}
+
+static void
+given_a_generation_that_is_good_when_a_reload_waits_then_its_probation_is_awaited(
+    void **state)
+{
+    struct control_kit *kit = *state;
+    struct kelpie_options options = KELPIE_OPTIONS_INIT;
+    options.probation_ms = 20;
+    sv_stop(&kit->server);
+    sv_start(&kit->server, &options, NULL);
+    assert_int_equal(kelpie_load(kit->server.k, kit->script), 0);
+    assert_int_equal(kelpie_control(kit->server.k, kit->path), 0);
+    int fd = operator_of(kit), other = operator_of(kit);
+
+    assert_has(ask(kit, fd, "reload --wait\n"),
+               "\nok loaded: generation 2 serves, its probation is over\n");
+
+    sv_send(&kit->server, fd, "reload --wait\n");
+    while (sv_stats(&kit->server).generation != 3)
+        sv_step(&kit->server);
+    assert_has(ask(kit, other, "reload\n"), "ok loaded: generation 4");
+    assert_has(answer(kit, fd), "ok loaded: generation ");
+    close(fd);
+    close(other);
+}
+
 /* ---- limits --------------------------------------------------------------------------- */
 
 static void
@@ -589,7 +681,9 @@ hear_and_close(struct scenario *s, int fd)
 static void
 use(struct scenario *s)
 {
-    static const char commands[] = "help\nstatus --json\nreload\nreload --drop\nping\n";
+    static const char commands[] =
+        "help\nstatus --json\nreload\nrollback\nreload --drop\n"
+        "reload --dry-run\nping\n";
     int fd = connect_to(s->kit.path);
 
     if (fd >= 0)
@@ -726,6 +820,12 @@ main(void)
         TEST(
             given_a_generation_that_retires_when_a_reload_is_asked_then_the_answer_waits),
         TEST(given_a_drain_when_a_reload_waits_then_it_is_told_that_the_server_ends),
+        TEST(given_a_dry_run_when_asked_then_it_is_told_and_nothing_changes),
+        TEST(given_a_generation_before_when_a_roll_back_is_asked_then_it_serves_again),
+        TEST(
+            given_a_generation_that_fails_when_a_reload_waits_then_it_is_told_the_roll_back),
+        TEST(
+            given_a_generation_that_is_good_when_a_reload_waits_then_its_probation_is_awaited),
         TEST(given_a_line_without_end_when_sent_then_it_is_refused),
         TEST(given_too_many_control_clients_when_one_more_comes_then_it_is_told),
         TEST(given_a_client_that_does_not_read_when_it_asks_on_then_it_is_dropped),

@@ -148,10 +148,10 @@ given_flags_of_another_command_when_parsed_then_the_right_one_is_named(void **st
                    "--dry-run goes with kelpie reload only");
     assert_refused("--json scripts", EX_USAGE,
                    "--json goes with kelpie status and kelpie check only");
-    assert_refused(
-        "reload --drop --dry-run", EX_USAGE,
-        "--drop and --dry-run exclude each other: a dry run says what would be "
-        "dropped");
+    assert_refused("reload --drop --dry-run", EX_USAGE,
+                   "--dry-run goes with neither --drop nor --wait: it says what would be "
+                   "dropped, and loads nothing");
+    assert_refused("--wait status", EX_USAGE, "--wait goes with kelpie reload only");
 }
 
 static void

@@ -297,13 +297,16 @@ check_flags(struct kd_options *options)
 {
     enum kd_command command = options->command;
 
-    if (options->drop && options->dry_run)
-        return kd_setting_fail(options, "--drop and --dry-run exclude each other: a dry "
-                                        "run says what would be dropped");
+    if (options->dry_run && (options->drop || options->wait))
+        return kd_setting_fail(options,
+                               "--dry-run goes with neither --drop nor --wait: it "
+                               "says what would be dropped, and loads nothing");
     if (options->drop && command != KD_RELOAD)
         return kd_setting_fail(options, "--drop goes with kelpie reload only");
     if (options->dry_run && command != KD_RELOAD)
         return kd_setting_fail(options, "--dry-run goes with kelpie reload only");
+    if (options->wait && command != KD_RELOAD)
+        return kd_setting_fail(options, "--wait goes with kelpie reload only");
     if (options->json && command != KD_STATUS && command != KD_CHECK)
         return kd_setting_fail(options,
                                "--json goes with kelpie status and kelpie check only");

@@ -48,7 +48,7 @@ struct kd_options {
     char *control;  /* path of the control socket, or "none"; NULL: where others look */
     bool no_stdin;
     bool no_rollback;
-    bool json, drop, dry_run; /* of check, reload, status */
+    bool json, drop, dry_run, wait; /* of check, reload, status */
     bool fastopen;
 
     enum kd_source source; /* of the values that are being set */

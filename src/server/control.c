@@ -327,6 +327,16 @@ serve_ask(kelpie *k, enum kp_ask ask, int (*fn)(struct kp_script *script))
         kp_control_answer(k, ask, rc);
 }
 
+static void
+look_at_probations(struct kp_control *control)
+{
+    for (size_t i = 0; i < KP_CONTROL_CLIENTS; i++) {
+        struct kp_control_client *client = &control->clients[i];
+        if (client->source.fd >= 0 && client->ask == KP_ASK_PROBATION)
+            kp_control_tell_probation(client);
+    }
+}
+
 /* A drain ends what was asked and not done. */
 static void
 refuse_all(kelpie *k)
@@ -372,6 +382,8 @@ kp_control_serve(kelpie *k)
         refuse_all(k);
     } else {
         serve_ask(k, KP_ASK_RELOAD_DROP, kp_reload_drop);
+        serve_ask(k, KP_ASK_DRY_RUN, kp_reload_dry_run);
+        look_at_probations(control);
     }
     for (size_t i = 0; i < KP_CONTROL_CLIENTS; i++)
         if (control->clients[i].source.fd >= 0)

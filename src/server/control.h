@@ -21,6 +21,7 @@ enum kp_ask {
     KP_ASK_RELOAD_DROP,
     KP_ASK_DRY_RUN,
     KP_ASK_ROLLBACK,
+    KP_ASK_PROBATION, /* the reload was done; will the new generation stay? */
 };
 
 struct kp_control_client {
@@ -29,9 +30,11 @@ struct kp_control_client {
     char in[KP_CONTROL_LINE];
     size_t n_in;
     struct kp_buf out;
-    enum kp_ask ask; /* commands wait behind it */
-    bool is_ended;   /* it has no more commands: goes when all is answered and sent */
-    bool is_gone;    /* to be closed at the end of the step */
+    enum kp_ask ask;     /* commands wait behind it */
+    bool waits;          /* for the end of the probation too */
+    uint64_t generation; /* that is on probation */
+    bool is_ended;       /* it has no more commands: goes when all is answered and sent */
+    bool is_gone;        /* to be closed at the end of the step */
 };
 
 struct kp_control {
@@ -43,7 +46,7 @@ struct kp_control {
 };
 
 /* A phase of the step, the last one: does what clients have asked, beyond what kelpie_reload
- * and kelpie_rollback do; sends; frees who is gone. Does nothing without a control socket. */
+ * and kelpie_rollback do; looks at probations; sends; frees who is gone. Does nothing without a control socket. */
 void kp_control_serve(kelpie *k);
 
 /* Answers everybody who waits for that. rc is the result, script->error its sentence. */
@@ -63,7 +66,9 @@ void kp_control_text(struct kp_control_client *client, const char *text);
 /* control_commands.c: obeys one command, a line without its newline, which it may change. */
 void kp_control_obey(struct kp_control_client *client, char *line);
 
-/* control_commands.c: tells one client the result of what it has asked. */
+/* control_commands.c: tells one client the result of what it has asked. One that waits for the
+ * end of the probation is told after it, by kp_control_tell_probation, when it is over. */
 void kp_control_tell(struct kp_control_client *client, int rc);
+void kp_control_tell_probation(struct kp_control_client *client);
 
 #endif

@@ -4,7 +4,10 @@
  *     help                          ok help
  *     ping                          ok pong
  *     status [--json]               ok status
- *     reload [--drop]               ok loaded: ...      error rejected: ...
+ *     reload [--drop] [--wait]      ok loaded: ...      error rejected: ...
+ *                                                       error rolled back: ...
+ *     reload --dry-run              ok would load: ...  error rejected: ...
+ *     rollback                      ok rolled back: ... error rejected: ...
  *     quit                          ok bye, and the end
  *
  * The word or words after ok and error, up to the colon, are for programs; what follows is
@@ -24,9 +27,9 @@
 #define MAX_WORDS 8
 #define BLANKS    " \t\r"
 
-enum flag { FLAG_JSON = 1, FLAG_DROP = 2 };
+enum flag { FLAG_JSON = 1, FLAG_DROP = 2, FLAG_DRY_RUN = 4, FLAG_WAIT = 8 };
 
-static const char *const flag_names[] = {"--json", "--drop"};
+static const char *const flag_names[] = {"--json", "--drop", "--dry-run", "--wait"};
 #define N_FLAGS (sizeof(flag_names) / sizeof(flag_names[0]))
 
 struct command {
@@ -68,6 +71,7 @@ static const struct number numbers[] = {
     NUMBER(reloads),
     NUMBER(reloads_rejected),
     NUMBER(lua_bytes),
+    NUMBER(rollbacks),
     NUMBER(timers),
     NUMBER(rooms),
     NUMBER(accept_pauses),
@@ -103,6 +107,8 @@ state_of(const kelpie *k)
         return "draining";
     if (k->script.retiring != NULL)
         return "retiring";
+    if (k->script.previous != NULL)
+        return "on probation";
     return k->script.live != NULL ? "serving" : "without a script";
 }
 
@@ -116,6 +122,8 @@ status_table(struct kp_control_client *client, const struct kelpie_stats *stats)
     kp_control_say(client, " script             %s", script_name(k));
     kp_control_say(client, " state              %s", state_of(k));
     kp_control_say(client, " generation         %" PRIu64, stats->generation);
+    kp_control_say(client, " last_report        %.*s",
+                   (int)strcspn(k->script.report, "\n"), k->script.report);
     kp_control_say(client, " uptime_s           %" PRIu64, uptime_s(k));
     kp_list_each(node, &k->net.listeners) {
         const struct kp_listener *l = kp_container_of(node, struct kp_listener, node);
@@ -134,13 +142,14 @@ put_text(struct kp_control_client *client, const char *text)
     kp_control_put(client, text, strlen(text));
 }
 
-/* Puts a string of JSON. What is no printable ASCII is escaped as in the log, so that bytes
+/* Puts the first line of text as a string of JSON. What is no printable ASCII is escaped as in the log, so that bytes
  * that are no UTF-8 cannot get into it. */
 static void
 put_json(struct kp_control_client *client, const char *text)
 {
     char escaped[1024], json[2 * sizeof(escaped)];
-    size_t len = kp_log_escape(escaped, sizeof(escaped), text, strlen(text)), n = 0;
+    size_t len = kp_log_escape(escaped, sizeof(escaped), text, strcspn(text, "\n")),
+           n = 0;
 
     for (size_t i = 0; i < len; i++) {
         if (escaped[i] == '"' || escaped[i] == '\\')
@@ -196,6 +205,8 @@ status_json(struct kp_control_client *client, const struct kelpie_stats *stats)
     put_json(client, state_of(k));
     put_json_number(client, "generation", stats->generation);
     put_json_number(client, "uptime_s", uptime_s(k));
+    put_text(client, ",\"last_report\":");
+    put_json(client, k->script.report);
     put_json_listeners(client);
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
         put_json_number(client, numbers[i].name, number_of(stats, &numbers[i]));
@@ -217,15 +228,28 @@ do_status(struct kp_control_client *client, unsigned flags)
 
 /* ---- reload --------------------------------------------------------------------------- */
 
+static bool
+is_ending(struct kp_control_client *client)
+{
+    if (client->control->k->is_draining)
+        kp_control_say(client, "error ending: the server is about to end");
+    return client->control->k->is_draining;
+}
+
 static void
 do_reload(struct kp_control_client *client, unsigned flags)
 {
     kelpie *k = client->control->k;
 
-    if (k->is_draining) {
-        kp_control_say(client, "error ending: the server is about to end");
-    } else if (flags & FLAG_DROP) {
-        client->ask = KP_ASK_RELOAD_DROP;
+    if (is_ending(client))
+        return;
+    if ((flags & FLAG_DRY_RUN) && flags != FLAG_DRY_RUN) {
+        kp_control_say(client, "error usage: --dry-run goes with no other option");
+        return;
+    }
+    client->waits = flags & FLAG_WAIT;
+    if (flags & (FLAG_DROP | FLAG_DRY_RUN)) {
+        client->ask = flags & FLAG_DROP ? KP_ASK_RELOAD_DROP : KP_ASK_DRY_RUN;
         kp_loop_wake(&k->loop); /* it may be asked after this step's reloads */
     } else {
         client->ask = KP_ASK_RELOAD;
@@ -233,20 +257,64 @@ do_reload(struct kp_control_client *client, unsigned flags)
     }
 }
 
+static void
+do_rollback(struct kp_control_client *client, unsigned flags)
+{
+    (void)flags;
+    if (is_ending(client))
+        return;
+    client->ask = KP_ASK_ROLLBACK;
+    kelpie_rollback(client->control->k);
+}
+
 void
 kp_control_tell(struct kp_control_client *client, int rc)
 {
+    static const char *const words[] = {
+        [KP_ASK_RELOAD] = "loaded",
+        [KP_ASK_RELOAD_DROP] = "loaded",
+        [KP_ASK_DRY_RUN] = "would load",
+        [KP_ASK_ROLLBACK] = "rolled back",
+    };
     kelpie *k = client->control->k;
     uint64_t number = k->script.live != NULL ? k->script.live->number : 0;
+    enum kp_ask ask = client->ask;
 
+    kp_control_text(client, k->script.report);
     client->ask = KP_ASK_NOTHING;
     if (rc < 0) {
-        kp_control_text(client, k->script.error);
         kp_control_say(client, "error rejected: generation %" PRIu64 " serves on",
                        number);
-        return;
+    } else if ((ask == KP_ASK_RELOAD || ask == KP_ASK_RELOAD_DROP) && client->waits) {
+        client->ask = KP_ASK_PROBATION;
+        client->generation = number;
+    } else {
+        kp_control_say(client, "ok %s: generation %" PRIu64 " serves%s", words[ask],
+                       number, ask == KP_ASK_DRY_RUN ? " on" : "");
     }
-    kp_control_say(client, "ok loaded: generation %" PRIu64 " serves", number);
+}
+
+/* The time of a probation counts here, and not that there must have been 200 calls too: who
+ * waits for a server that nobody talks to would wait for ever. */
+void
+kp_control_tell_probation(struct kp_control_client *client)
+{
+    const struct kp_script *script = &client->control->k->script;
+    uint64_t number = script->live->number;
+
+    if (number == client->generation && script->previous != NULL &&
+        kp_timer_is_started(&script->probation_timer))
+        return;
+    client->ask = KP_ASK_NOTHING;
+    if (number < client->generation) {
+        kp_control_text(client, script->report);
+        kp_control_say(client, "error rolled back: generation %" PRIu64 " serves",
+                       number);
+    } else {
+        kp_control_say(client, "ok loaded: generation %" PRIu64 " serves, %s", number,
+                       number > client->generation ? "a later one"
+                                                   : "its probation is over");
+    }
 }
 
 /* ---- small ones ----------------------------------------------------------------------- */
@@ -273,7 +341,9 @@ static const struct command commands[] = {
     {"help", 0, "this", do_help},
     {"ping", 0, "is it alive?", do_ping},
     {"status", FLAG_JSON, "what runs, since when, and its counters", do_status},
-    {"reload", FLAG_DROP, "loads the scripts again; answers when it is done", do_reload},
+    {"reload", FLAG_DROP | FLAG_DRY_RUN | FLAG_WAIT,
+     "loads the scripts again; answers when it is done", do_reload},
+    {"rollback", 0, "goes back to the generation before", do_rollback},
     {"quit", 0, "ends this connection", do_quit},
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -290,7 +360,7 @@ do_help(struct kp_control_client *client, unsigned flags)
             if (commands[i].flags & (1u << f))
                 len += (size_t)snprintf(text + len, sizeof(text) - len, " [%s]",
                                         flag_names[f]);
-        kp_control_say(client, " %-30s %s", text, commands[i].help);
+        kp_control_say(client, " %-38s %s", text, commands[i].help);
     }
     kp_control_say(client, "ok help");
 }

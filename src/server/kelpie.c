@@ -253,6 +253,7 @@ serve_rollback(kelpie *k)
     int rc = kp_reload_rollback(&k->script);
     if (rc < 0)
         kp_server_fail(k, rc, "%s", k->script.error);
+    kp_control_answer(k, KP_ASK_ROLLBACK, rc);
 }
 
 static void

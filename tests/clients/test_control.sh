@@ -52,6 +52,13 @@ printf 'return {\n' >"$work/scripts/welcome.lua"
 asks 1 "welcome.lua:2: " reload
 has_text "$work/said" "still serving generation 2" || fail "the consequence is missing"
 cp "$top/scripts/welcome.lua" "$work/scripts"
+echo '-- other' >>"$work/scripts/welcome.lua"
+asks 0 "changed: $work/scripts/welcome.lua" reload --dry-run
+asks 0 "generation         2" status
+asks 0 "serves" reload
+asks 0 "rolled back to 2" rollback
+asks 0 "generation         2" status
+asks 64 "says what would be dropped, and loads nothing" reload --dry-run --drop
 asks 0 "serves" reload --control "$socket"
 
 # What others have left, or made, does not disturb.
