@@ -1,5 +1,11 @@
 #!/bin/sh
 # test_control.sh - asking a running daemon: reload, status, rollback, and nc -U
+# Two of it at a time, from two trees, would find each other's daemons below /tmp.
+if [ -z "${KELPIE_CONTROL_LOCK:-}" ] && command -v flock >/dev/null 2>&1; then
+    KELPIE_CONTROL_LOCK=/tmp/kelpie-test-control.lock
+    export KELPIE_CONTROL_LOCK
+    exec flock -o "$KELPIE_CONTROL_LOCK" sh "$0" "$@"
+fi
 . "$(dirname "$0")/lib.sh"
 
 folder=/tmp/kelpie-$(id -u)
