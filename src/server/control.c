@@ -89,7 +89,7 @@ kp_control_text(struct kp_control_client *client, const char *text)
         size_t len = strcspn(text, "\n");
 
         kp_control_put(client, " ", 1);
-        put_escaped(client, text, len);
+        kp_control_put(client, text, len);
         kp_control_put(client, "\n", 1);
         text += text[len] == '\n' ? len + 1 : len;
     }

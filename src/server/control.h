@@ -57,7 +57,7 @@ void kp_control_close(kelpie *k);
 
 /* Appends to what the client reads. A client that leaves too much unread, and one for whom
  * there is no memory, is gone. say: one line, escaped; put: bytes as they are; text: each
- * line of text with a blank in front, escaped. */
+ * line of a text that is printable already, with a blank in front. */
 void kp_control_say(struct kp_control_client *client, const char *format, ...)
     KP_PRINTF(2, 3);
 void kp_control_put(struct kp_control_client *client, const void *bytes, size_t len);
