@@ -220,6 +220,17 @@ KELPIE_API int kelpie_listen(kelpie *k, const char *address);
  * Takes     fd, unless it fails. */
 KELPIE_API int kelpie_listen_fd(kelpie *k, int fd, const char *name);
 
+/* Opens the control socket of the server: a unix socket at path, mode 0600, that takes one
+ * command a line, for example from nc -U. `help` lists them: ping, status, reload, rollback, quit. An
+ * answer is any number of lines that begin with a blank, then one that begins with "ok " or
+ * "error "; a reload is answered when it is done, with its result. Who is connected there is
+ * no client: no handler, limit or counter knows of it. A file that a dead server has left at
+ * path is replaced; kelpie_free unlinks ours.
+ * Returns   0; -EEXIST when there is one already; KELPIE_EADDRESS for a path that is empty or
+ *           too long; -EADDRINUSE, -EACCES and other errno of socket(2), bind(2), chmod(2),
+ *           listen(2); -ENOMEM. */
+KELPIE_API int kelpie_control(kelpie *k, const char *path);
+
 /* Takes over a connected stream socket, which then behaves like an accepted connection:
  * on_connect is called in the next step. listener_name may be NULL.
  * Returns   0 with *out set (out may be NULL); -ENOMEM, -ENOTSOCK; KELPIE_EFULL above

@@ -94,6 +94,7 @@ enum fault_call {
     FAULT_FSTAT,
     FAULT_STAT,
     FAULT_UNLINK,
+    FAULT_CHMOD,
     FAULT_KQUEUE,
     FAULT_KEVENT,
     FAULT_RANDOM,

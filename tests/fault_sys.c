@@ -221,6 +221,12 @@ fault_unlink(void *arg, const char *path)
 }
 
 static int
+fault_chmod(void *arg, const char *path, mode_t mode)
+{
+    PASS(FAULT_CHMOD, chmod(sys->behind_arg, path, mode));
+}
+
+static int
 fault_kqueue(void *arg)
 {
     PASS(FAULT_KQUEUE, kqueue(sys->behind_arg));
@@ -329,6 +335,7 @@ const struct kp_sys_calls fault_sys_calls = {
     .fstat = fault_fstat,
     .stat = fault_stat,
     .unlink = fault_unlink,
+    .chmod = fault_chmod,
     .kqueue = fault_kqueue,
     .kevent = fault_kevent,
     .random = fault_random,

@@ -115,6 +115,46 @@ given_help_or_version_when_parsed_then_no_script_is_needed(void **state)
 }
 
 static void
+given_a_command_that_asks_when_parsed_then_it_needs_no_script(void **state)
+{
+    (void)state;
+    struct kd_options options;
+
+    assert_parses(&options, "reload --drop --control /run/kelpie.sock");
+    assert_int_equal(options.command, KD_RELOAD);
+    assert_null(options.script);
+    assert_true(options.drop);
+    assert_string_equal(options.control, "/run/kelpie.sock");
+    kd_options_clear(&options);
+    assert_parses(&options, "reload --dry-run");
+    assert_true(options.dry_run);
+    kd_options_clear(&options);
+    assert_parses(&options, "rollback");
+    assert_int_equal(options.command, KD_ROLLBACK);
+    kd_options_clear(&options);
+    assert_parses(&options, "--json status");
+    assert_int_equal(options.command, KD_STATUS);
+    assert_true(options.json);
+    kd_options_clear(&options);
+}
+
+static void
+given_flags_of_another_command_when_parsed_then_the_right_one_is_named(void **state)
+{
+    (void)state;
+
+    assert_refused("run --drop scripts", EX_USAGE, "--drop goes with kelpie reload only");
+    assert_refused("status --dry-run", EX_USAGE,
+                   "--dry-run goes with kelpie reload only");
+    assert_refused("--json scripts", EX_USAGE,
+                   "--json goes with kelpie status and kelpie check only");
+    assert_refused("reload --drop --dry-run", EX_USAGE,
+                   "--dry-run goes with neither --drop nor --wait: it says what would be "
+                   "dropped, and loads nothing");
+    assert_refused("--wait status", EX_USAGE, "--wait goes with kelpie reload only");
+}
+
+static void
 given_wrong_words_when_parsed_then_a_sentence_says_what_is_meant(void **state)
 {
     (void)state;
@@ -129,6 +169,12 @@ given_wrong_words_when_parsed_then_a_sentence_says_what_is_meant(void **state)
                    "'chekc' is no command; did you mean 'check'?");
     assert_refused("chekc", EX_USAGE,
                    "'chekc' is no script and no command; did you mean 'check'?");
+    assert_refused("relaod", EX_USAGE,
+                   "'relaod' is no script and no command; did you mean 'reload'?");
+    assert_refused(
+        "reload scripts", EX_USAGE,
+        "'scripts' is one too many: kelpie reload takes no script, the running "
+        "daemon knows its own");
     assert_refused("run scripts more", EX_USAGE,
                    "'more' is one too many: kelpie takes one script, a file or a folder "
                    "with init.lua");
@@ -299,6 +345,9 @@ main(void)
         cmocka_unit_test(given_a_script_alone_when_parsed_then_it_is_run_with_defaults),
         cmocka_unit_test(
             given_a_command_when_parsed_then_it_may_stand_before_or_after_flags),
+        cmocka_unit_test(given_a_command_that_asks_when_parsed_then_it_needs_no_script),
+        cmocka_unit_test(
+            given_flags_of_another_command_when_parsed_then_the_right_one_is_named),
         cmocka_unit_test(given_help_or_version_when_parsed_then_no_script_is_needed),
         cmocka_unit_test(
             given_wrong_words_when_parsed_then_a_sentence_says_what_is_meant),

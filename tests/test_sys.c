@@ -203,7 +203,11 @@ given_files_when_opened_and_removed_then_the_calls_pass_through(void **state)
     assert_int_equal(kp_sys_stat(f->sys, path, &by_path), 0);
     assert_true(by_fd.st_ino == by_path.st_ino && by_fd.st_size == 4);
     assert_int_equal(kp_sys_close(f->sys, fd), 0);
+    assert_int_equal(kp_sys_chmod(f->sys, path, 0640), 0);
+    assert_int_equal(kp_sys_stat(f->sys, path, &by_path), 0);
+    assert_int_equal(by_path.st_mode & 0777, 0640);
     assert_int_equal(kp_sys_unlink(f->sys, path), 0);
+    assert_int_equal(kp_sys_chmod(f->sys, path, 0600), -ENOENT);
     assert_int_equal(kp_sys_unlink(f->sys, path), -ENOENT);
     assert_int_equal(kp_sys_stat(f->sys, path, &by_path), -ENOENT);
     assert_int_equal(kp_sys_open(f->sys, path, O_RDONLY, 0), -ENOENT);
@@ -282,7 +286,7 @@ given_an_interrupted_call_when_made_then_it_is_made_again(void **state)
         FAULT_GETPEERNAME, FAULT_SET_FLAGS,  FAULT_RECV,       FAULT_SEND,
         FAULT_READ,        FAULT_WRITE,      FAULT_PIPE,       FAULT_OPEN,
         FAULT_FSTAT,       FAULT_STAT,       FAULT_UNLINK,     FAULT_KQUEUE,
-        FAULT_RANDOM,
+        FAULT_RANDOM,      FAULT_CHMOD,
     };
     for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
         fault_sys_fail(&f->fault, calls[i], 1, EINTR);
@@ -312,6 +316,7 @@ given_an_interrupted_call_when_made_then_it_is_made_again(void **state)
     close(fds[1]);
     assert_int_equal(kp_sys_stat(f->sys, "/", &st), 0);
     assert_int_equal(kp_sys_unlink(f->sys, "/nowhere/at/all"), -ENOENT);
+    assert_int_equal(kp_sys_chmod(f->sys, "/nowhere/at/all", 0600), -ENOENT);
     int file = kp_sys_open(f->sys, "/dev/null", O_RDONLY, 0);
     assert_int_equal(kp_sys_close(f->sys, file), 0);
     int kq = kp_sys_kqueue(f->sys);

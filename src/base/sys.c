@@ -219,6 +219,13 @@ kernel_unlink(void *arg, const char *path)
 }
 
 static int
+kernel_chmod(void *arg, const char *path, mode_t mode)
+{
+    (void)arg;
+    return result(chmod(path, mode));
+}
+
+static int
 kernel_kqueue(void *arg)
 {
     int kq = result(kqueue());
@@ -297,6 +304,7 @@ const struct kp_sys_calls kp_sys_kernel = {
     .fstat = kernel_fstat,
     .stat = kernel_stat,
     .unlink = kernel_unlink,
+    .chmod = kernel_chmod,
     .kqueue = kernel_kqueue,
     .kevent = kernel_kevent,
     .random = kernel_random,

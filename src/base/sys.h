@@ -46,6 +46,7 @@ struct kp_sys_calls {
     int (*fstat)(void *arg, int fd, struct stat *st);
     int (*stat)(void *arg, const char *path, struct stat *st);
     int (*unlink)(void *arg, const char *path);
+    int (*chmod)(void *arg, const char *path, mode_t mode);
     int (*kqueue)(void *arg); /* cloexec */
     int (*kevent)(void *arg, int kq, const struct kevent *changes, int n_changes,
                   struct kevent *events, int n_events, const struct timespec *timeout);
@@ -92,6 +93,7 @@ int kp_sys_open(struct kp_sys *sys, const char *path, int flags, mode_t mode);
 int kp_sys_fstat(struct kp_sys *sys, int fd, struct stat *st);
 int kp_sys_stat(struct kp_sys *sys, const char *path, struct stat *st);
 int kp_sys_unlink(struct kp_sys *sys, const char *path);
+int kp_sys_chmod(struct kp_sys *sys, const char *path, mode_t mode);
 int kp_sys_kqueue(struct kp_sys *sys);
 int kp_sys_kevent(struct kp_sys *sys, int kq, const struct kevent *changes, int n_changes,
                   struct kevent *events, int n_events, const struct timespec *timeout);

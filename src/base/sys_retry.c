@@ -224,6 +224,15 @@ kp_sys_unlink(struct kp_sys *sys, const char *path)
 }
 
 int
+kp_sys_chmod(struct kp_sys *sys, const char *path, mode_t mode)
+{
+    int rc;
+
+    RETRY(rc, chmod(sys->arg, path, mode));
+    return rc;
+}
+
+int
 kp_sys_kqueue(struct kp_sys *sys)
 {
     int rc;

@@ -99,7 +99,7 @@ main_file(char *out, size_t size, const char *script)
 
 static void
 greet(struct kd_log *log, const char *file, const struct kd_place *places,
-      size_t n_places)
+      size_t n_places, const char *reload)
 {
     char text[1024] = "";
     size_t len = 0;
@@ -111,14 +111,17 @@ greet(struct kd_log *log, const char *file, const struct kd_place *places,
     say(log, "script", file);
     snprintf(text, sizeof(text), "%ld", (long)getpid());
     say(log, "pid", text);
-    snprintf(text, sizeof(text), "edit the script, then: kill -HUP %ld", (long)getpid());
+    bool has_command = reload != NULL;
+    snprintf(text, sizeof(text), "edit the script, then: %s%skill -HUP %ld%s",
+             has_command ? reload : "", has_command ? " (or " : "", (long)getpid(),
+             has_command ? ")" : "");
     say(log, "reload", text);
     say(log, "try it", places[0].command);
 }
 
 void
 kd_announce_start(struct kd_log *log, const char *script, const struct kd_place *places,
-                  size_t n_places)
+                  size_t n_places, const char *reload)
 {
     char file[512];
 
@@ -126,7 +129,7 @@ kd_announce_start(struct kd_log *log, const char *script, const struct kd_place 
         return;
     main_file(file, sizeof(file), script);
     if (log->path == NULL && log->format == KD_LOG_TEXT && isatty(log->records.fd)) {
-        greet(log, file, places, n_places);
+        greet(log, file, places, n_places, reload);
         return;
     }
     kd_log_write(log, KELPIE_LOG_INFO, "kelpie %s serves %s, pid %ld", kelpie_version(),

@@ -2,15 +2,18 @@
  * cmd_check.c - kelpie check: is the script good?
  *
  * Loads and checks it in a server that has no listener and never runs. Everything that is
- * wrong goes to standard error, one complaint a line, location first, as editors and CI
- * expect it; nothing is logged. What the scripts print while they load is dropped.
+ * wrong goes to standard error, location first, as editors and CI expect it, with the source
+ * line; or as JSON to standard output. Nothing is logged. What the scripts print while they
+ * load is dropped.
  */
 #include "commands.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sysexits.h>
 
+#include "complaint.h"
 #include "log.h"
 
 int
@@ -49,15 +52,32 @@ kd_exit_of_listen(int error)
     }
 }
 
+/* Prints everything that is wrong. With --json an array, an object a line, to standard output;
+ * without anything wrong it is empty. */
 static void
-print_lines(FILE *out, const char *text)
+print_all(const struct kd_options *options, const char *text)
 {
-    char line[1024];
+    struct kd_complaint *complaint = malloc(sizeof(*complaint));
+    const char *separator = "";
 
-    for (const char *next = text; next != NULL && *next != '\0';) {
-        next = kd_log_escape(line, sizeof(line), next);
-        fprintf(out, "%s\n", line);
+    if (complaint == NULL) {
+        fputs("kelpie: out of memory\n", stderr);
+        return;
     }
+    if (options->json)
+        putchar('[');
+    while ((text = kd_complaint_next(complaint, text, options->script)) != NULL) {
+        if (options->json) {
+            fputs(separator, stdout);
+            kd_complaint_print_json(stdout, complaint);
+            separator = ",\n";
+        } else {
+            kd_complaint_print(stderr, complaint);
+        }
+    }
+    if (options->json)
+        puts("]");
+    free(complaint);
 }
 
 int
@@ -71,13 +91,15 @@ kd_cmd_check(const struct kd_options *options)
         return EX_OSERR;
     }
     rc = kelpie_check(k, options->script);
-    if (rc < 0)
-        print_lines(stderr, kelpie_errmsg(k));
+    if (rc < 0 || options->json)
+        print_all(options, rc < 0 ? kelpie_errmsg(k) : "");
     kelpie_free(k);
-    if (rc < 0)
-        return kd_exit_of_load(rc);
-    char line[1024];
-    (void)kd_log_escape(line, sizeof(line), options->script);
-    printf("%s: ok\n", line);
-    return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
+    if (rc == 0 && !options->json) {
+        char line[1024];
+        (void)kd_log_escape(line, sizeof(line), options->script);
+        printf("%s: ok\n", line);
+    }
+    if (fflush(stdout) != 0)
+        return EX_IOERR;
+    return rc < 0 ? kd_exit_of_load(rc) : EX_OK;
 }

@@ -7,6 +7,7 @@
  *     limits           before kelpie_new, which looks at the limit of open files
  *     listen           before the scripts: "port in use" comes before any side effect
  *     user             after the ports, which may need root, before the scripts
+ *     control          as that user, who is the one to ask; before the scripts, as ports
  *     scripts          read and run with the rights of the user
  *     input, announce  when everything is there
  *
@@ -16,6 +17,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -23,6 +25,7 @@
 #include <unistd.h>
 
 #include "announce.h"
+#include "control_path.h"
 #include "input.h"
 #include "log.h"
 #include "privileges.h"
@@ -37,7 +40,8 @@ struct run {
     struct kd_log log;
     struct kd_signals signals;
     struct kd_input input;
-    struct kd_place *places; /* options->listen.n of them */
+    struct kd_place *places;            /* options->listen.n of them */
+    char control[KD_CONTROL_PATH_SIZE]; /* found without a flag; "" when it is not */
     time_t started;
     uint64_t dropped_before_end; /* bytes, when the first TERM came */
 };
@@ -175,6 +179,55 @@ become_user(struct run *run)
     return rc;
 }
 
+/* Without a flag, a control socket is a help that may be missing. */
+static int
+open_default_control(struct run *run)
+{
+    char why[300];
+
+    if (kd_control_path(run->control, why, sizeof(why)) == 0) {
+        if (kelpie_control(run->k, run->control) == 0)
+            return EX_OK;
+        snprintf(why, sizeof(why), "%.299s", kelpie_errmsg(run->k));
+    }
+    run->control[0] = '\0';
+    kd_log_write(&run->log, KELPIE_LOG_WARN,
+                 "there is no control socket, so kelpie reload and status will not find "
+                 "this daemon: %s",
+                 why);
+    return EX_OK;
+}
+
+static int
+open_control(struct run *run)
+{
+    const char *path = run->options->control;
+
+    if (path == NULL)
+        return open_default_control(run);
+    if (strcmp(path, "none") == 0)
+        return EX_OK;
+    int rc = kelpie_control(run->k, path);
+    if (rc == 0)
+        return EX_OK;
+    kd_log_write(&run->log, KELPIE_LOG_ERROR, "%s", kelpie_errmsg(run->k));
+    return kd_exit_of_listen(rc);
+}
+
+/* Returns the command that reloads this daemon, for people; NULL: there is none. */
+static const char *
+reload_command(const struct run *run, char *out, size_t size)
+{
+    const char *path = run->options->control;
+
+    if (path == NULL && run->control[0] != '\0')
+        return "kelpie reload";
+    if (path == NULL || strcmp(path, "none") == 0)
+        return NULL;
+    snprintf(out, size, "kelpie reload --control %s", path);
+    return out;
+}
+
 static int
 load_scripts(struct run *run)
 {
@@ -201,10 +254,12 @@ watch_all(struct run *run)
 static int
 serve(struct run *run)
 {
+    char reload[256];
     int rc;
 
     kd_announce_start(&run->log, run->options->script, run->places,
-                      run->options->listen.n);
+                      run->options->listen.n,
+                      reload_command(run, reload, sizeof(reload)));
     do
         rc = kelpie_step(run->k, kd_log_flush(&run->log) ? FLUSH_MS : -1);
     while (rc > 0);
@@ -232,7 +287,7 @@ static int
 run_server(struct run *run)
 {
     int (*const steps[])(struct run *) = {
-        listen_all, become_user, load_scripts, watch_all, serve,
+        listen_all, become_user, open_control, load_scripts, watch_all, serve,
     };
     int code = make_server(run);
 

@@ -10,6 +10,11 @@
 int kd_cmd_run(const struct kd_options *options);
 int kd_cmd_check(const struct kd_options *options);
 
+/* Ask a running daemon; their exit codes are enum kd_exit (control_client.h). */
+int kd_cmd_reload(const struct kd_options *options);
+int kd_cmd_rollback(const struct kd_options *options);
+int kd_cmd_status(const struct kd_options *options);
+
 /* The exit code that belongs to a failed kelpie_load, kelpie_check; kelpie_listen. */
 int kd_exit_of_load(int error);
 int kd_exit_of_listen(int error);

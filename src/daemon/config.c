@@ -145,7 +145,7 @@ apply_field(lua_State *L, struct kd_options *options)
     const struct kd_setting *setting = kd_setting_find(name, &nearest);
     if (setting == NULL)
         return refuse_name(options, name, nearest);
-    if (setting->kind == KD_KIND_COMMAND || strcmp(setting->name, "config") == 0)
+    if (setting->kind == KD_KIND_COMMAND || setting->is_flag_only)
         return kd_setting_fail(options, "%s makes sense on the command line only", shown);
     if (setting->kind == KD_KIND_LIST && lua_type(L, -1) == LUA_TTABLE)
         return apply_list(L, options, setting, shown);

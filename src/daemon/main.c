@@ -38,6 +38,12 @@ obey(const struct kd_options *options)
         return print_version();
     case KD_CHECK:
         return kd_cmd_check(options);
+    case KD_RELOAD:
+        return kd_cmd_reload(options);
+    case KD_ROLLBACK:
+        return kd_cmd_rollback(options);
+    case KD_STATUS:
+        return kd_cmd_status(options);
     default:
         return kd_cmd_run(options);
     }

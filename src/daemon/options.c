@@ -3,6 +3,7 @@
  *
  *     kelpie [run] [options] SCRIPT
  *     kelpie check [options] SCRIPT
+ *     kelpie reload|rollback|status [options]
  *
  * getopt_long(3) cuts it up; what the pieces mean is in the table of settings.c. The command
  * line is gone through twice: once to find mistakes and the configuration file, and once
@@ -32,6 +33,9 @@ static const char help_head[] =
     "  kelpie scripts/                     serve scripts/init.lua on 127.0.0.1:8080\n"
     "  kelpie run -l '*:7000' chat.lua     serve chat.lua to everybody, on port 7000\n"
     "  kelpie check scripts/               say what is wrong with it, serve nothing\n"
+    "  kelpie reload                       the running one loads its scripts again\n"
+    "  kelpie rollback                     it goes back to the scripts before\n"
+    "  kelpie status                       how it is\n"
     "\n"
     "Options:\n";
 
@@ -42,7 +46,9 @@ static const char help_tail[] =
     "Signals: HUP loads the scripts again, TERM and INT end it once all output is sent "
     "(the\n"
     "second one at once), USR1 opens the log file again, USR2 logs the status.\n"
-    "Exit codes are those of sysexits(3).\n";
+    "Exit codes are those of sysexits(3); of reload, rollback and status: 0 done, 1 "
+    "rejected,\n"
+    "2 rolled back, 3 no daemon is running.\n";
 
 /* Writes one setting: its flags in a column, its help, perhaps of several lines, beside. */
 static void
@@ -193,13 +199,21 @@ read_flags(struct kd_options *options, int argc, char **argv)
 
 /* ---- command and script ------------------------------------------------------------- */
 
-static const char *const commands[] = {"run", "check"};
+/* In the order of enum kd_command. */
+static const char *const commands[] = {"run", "check", "reload", "rollback", "status"};
+#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static bool
+takes_script(enum kd_command command)
+{
+    return command == KD_RUN || command == KD_CHECK;
+}
 
 /* Returns the index of a command, -1 for anything else. */
 static int
 find_command(const char *word)
 {
-    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+    for (size_t i = 0; i < N_COMMANDS; i++)
         if (strcmp(commands[i], word) == 0)
             return (int)i;
     return -1;
@@ -208,7 +222,7 @@ find_command(const char *word)
 static int
 refuse_words(struct kd_options *options, int argc, char **argv)
 {
-    const char *near = kp_nearest(argv[0], commands, 2);
+    const char *near = kp_nearest(argv[0], commands, N_COMMANDS);
 
     if (near != NULL)
         return kd_setting_fail(options, "'%s' is no command; did you mean '%s'?", argv[0],
@@ -225,7 +239,7 @@ static int
 read_words(struct kd_options *options, int argc, char **argv)
 {
     int command = argc > 0 ? find_command(argv[0]) : -1;
-    enum kd_command meant = command == 1 ? KD_CHECK : KD_RUN;
+    enum kd_command meant = command < 0 ? KD_RUN : (enum kd_command)command;
 
     if (options->command == KD_RUN)
         options->command = meant;
@@ -233,6 +247,11 @@ read_words(struct kd_options *options, int argc, char **argv)
         argc--;
         argv++;
     }
+    if (argc > 0 && !takes_script(meant))
+        return kd_setting_fail(options,
+                               "'%s' is one too many: kelpie %s takes no script, the "
+                               "running daemon knows its own",
+                               argv[0], commands[meant]);
     if (argc > 1)
         return refuse_words(options, argc, argv);
     if (argc == 0)
@@ -248,10 +267,12 @@ check_script(struct kd_options *options)
 {
     struct stat st;
 
+    if (!takes_script(options->command))
+        return 0;
     if (options->script == NULL)
         return kd_setting_fail(options, "which script? For example: kelpie scripts/  "
                                         "(kelpie --help says more)");
-    const char *near = kp_nearest(options->script, commands, 2);
+    const char *near = kp_nearest(options->script, commands, N_COMMANDS);
     if (near != NULL && strcmp(near, options->script) != 0 &&
         stat(options->script, &st) < 0 && errno == ENOENT)
         return kd_setting_fail(options,
@@ -268,6 +289,28 @@ read_command_line(struct kd_options *options, int argc, char **argv)
     int rc = read_flags(options, argc, argv);
 
     return rc == 0 ? read_words(options, argc - optind, argv + optind) : rc;
+}
+
+/* Flags of one command are no use to another one. */
+static int
+check_flags(struct kd_options *options)
+{
+    enum kd_command command = options->command;
+
+    if (options->dry_run && (options->drop || options->wait))
+        return kd_setting_fail(options,
+                               "--dry-run goes with neither --drop nor --wait: it "
+                               "says what would be dropped, and loads nothing");
+    if (options->drop && command != KD_RELOAD)
+        return kd_setting_fail(options, "--drop goes with kelpie reload only");
+    if (options->dry_run && command != KD_RELOAD)
+        return kd_setting_fail(options, "--dry-run goes with kelpie reload only");
+    if (options->wait && command != KD_RELOAD)
+        return kd_setting_fail(options, "--wait goes with kelpie reload only");
+    if (options->json && command != KD_STATUS && command != KD_CHECK)
+        return kd_setting_fail(options,
+                               "--json goes with kelpie status and kelpie check only");
+    return 0;
 }
 
 /* Fills in what depends on other values. An outbox has to take more than one of the longest
@@ -315,7 +358,8 @@ kd_options_parse(struct kd_options *out, int argc, char **argv)
         if (read_command_line(out, argc, argv) < 0)
             return EX_USAGE;
     }
-    return check_script(out) < 0 || finish(out) < 0 ? EX_USAGE : 0;
+    return check_script(out) < 0 || check_flags(out) < 0 || finish(out) < 0 ? EX_USAGE
+                                                                            : 0;
 }
 
 void
@@ -326,6 +370,7 @@ kd_options_clear(struct kd_options *options)
     free(options->script);
     free(options->log_file);
     free(options->user);
+    free(options->control);
     free(options->config);
     memset(options, 0, sizeof(*options));
 }

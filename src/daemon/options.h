@@ -10,7 +10,15 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-enum kd_command { KD_RUN, KD_CHECK, KD_HELP, KD_VERSION };
+enum kd_command {
+    KD_RUN,
+    KD_CHECK,
+    KD_RELOAD,
+    KD_ROLLBACK,
+    KD_STATUS,
+    KD_HELP,
+    KD_VERSION,
+};
 
 enum kd_log_format { KD_LOG_TEXT, KD_LOG_JSON };
 
@@ -37,8 +45,10 @@ struct kd_options {
     char *log_file; /* NULL: standard error */
     char *user;     /* NULL: stay who we are */
     char *config;   /* NULL: no configuration file */
+    char *control;  /* path of the control socket, or "none"; NULL: where others look */
     bool no_stdin;
     bool no_rollback;
+    bool json, drop, dry_run, wait; /* of check, reload, status */
     bool fastopen;
 
     enum kd_source source; /* of the values that are being set */

@@ -26,6 +26,7 @@ struct kd_setting {
     char letter;      /* short flag; 0: none */
     enum kd_kind kind;
     bool may_be_none;           /* "none" switches the limit off */
+    bool is_flag_only;          /* makes no sense in a configuration file */
     size_t offset;              /* of the member in struct kd_options */
     uint64_t min, max;          /* of numbers */
     const char *const *choices; /* of CHOICE, and of LIST if only these are allowed */

@@ -4,10 +4,8 @@
  * Opening is socket, options, bind, listen; each failure becomes a sentence that names the
  * address and the cause. Taking the connections is accept.c.
  *
- * A unix socket leaves its file behind when a server dies. On EADDRINUSE the file is
- * probed: a socket that refuses the connection belongs to nobody and is replaced; one that
- * answers belongs to a running server; anything that is not a socket is not ours to
- * delete. At close the file is unlinked only if it is still the one that we made.
+ * The file of a unix socket, which may be there from a server that has died, is the business
+ * of unix_file.c.
  *
  * A closed listener keeps its struct until the net is cleared, because connections know
  * where they came from (conn.listener).
@@ -41,57 +39,12 @@ explain(char *why, size_t why_size, const char *text, int error, const char *cau
     return error;
 }
 
-/* ---- stale unix sockets ------------------------------------------------------------ */
-
-/* Returns 0 when nobody answers there, or -EADDRINUSE, or why the probe failed. */
-static int
-probe_unix(struct kp_sys *sys, const struct kp_address *address)
-{
-    int fd = kp_sys_socket(sys, AF_UNIX, SOCK_STREAM, 0);
-
-    if (fd < 0)
-        return fd;
-    int rc = kp_sys_connect(sys, fd, &address->addr.any, address->len);
-    (void)kp_sys_close(sys, fd);
-    return rc == -ECONNREFUSED || rc == -ENOENT ? 0 : -EADDRINUSE;
-}
-
-/* Takes a socket file out of the way that no server listens on any more. */
-static int
-unlink_stale(struct kp_sys *sys, const struct kp_address *address, const char **cause)
-{
-    const char *path = address->addr.un.sun_path;
-    struct stat st;
-
-    int rc = kp_sys_stat(sys, path, &st);
-    if (rc == -ENOENT)
-        return 0;
-    if (rc < 0)
-        return rc;
-    if (!S_ISSOCK(st.st_mode)) {
-        *cause = "the file exists and is not a socket";
-        return -EADDRINUSE;
-    }
-    rc = probe_unix(sys, address);
-    if (rc == -EADDRINUSE)
-        *cause = "address in use by a running server";
-    if (rc < 0)
-        return rc;
-    rc = kp_sys_unlink(sys, path);
-    return rc == -ENOENT ? 0 : rc;
-}
-
 static int
 bind_address(struct kp_sys *sys, int fd, const struct kp_address *address,
              const char **cause)
 {
-    int rc = kp_sys_bind(sys, fd, &address->addr.any, address->len);
-
-    if (rc != -EADDRINUSE || address->addr.any.sa_family != AF_UNIX)
-        return rc;
-    rc = unlink_stale(sys, address, cause);
-    if (rc < 0)
-        return rc;
+    if (address->addr.any.sa_family == AF_UNIX)
+        return kp_unix_bind(sys, fd, address, cause);
     return kp_sys_bind(sys, fd, &address->addr.any, address->len);
 }
 
@@ -183,11 +136,10 @@ on_acceptable(void *arg, const struct kp_event *event)
 static void
 free_listener(struct kp_listener *listener)
 {
-    struct kp_mem *mem = &listener->net->env->mem;
+    struct kp_env *env = listener->net->env;
 
-    if (listener->unix_path != NULL)
-        kp_mem_free(mem, listener->unix_path, strlen(listener->unix_path) + 1);
-    kp_mem_free(mem, listener, sizeof(*listener));
+    kp_unix_file_clear(&listener->file, env);
+    kp_mem_free(&env->mem, listener, sizeof(*listener));
 }
 
 static struct kp_listener *
@@ -220,25 +172,6 @@ describe(struct kp_listener *listener, int fd)
     listener->port = kp_address_port((struct sockaddr *)&addr);
     listener->is_inet = addr.ss_family == AF_INET || addr.ss_family == AF_INET6;
     return 0;
-}
-
-/* Remembers the file of a unix socket that we made. */
-static int
-remember_file(struct kp_listener *listener, const struct kp_address *address)
-{
-    struct kp_env *env = listener->net->env;
-    const char *path = address->addr.un.sun_path;
-    struct stat st;
-
-    if (address->addr.any.sa_family != AF_UNIX)
-        return 0;
-    int rc = kp_sys_stat(&env->sys, path, &st);
-    if (rc < 0)
-        return rc;
-    listener->unix_dev = st.st_dev;
-    listener->unix_ino = st.st_ino;
-    listener->unix_path = kp_mem_dup(&env->mem, path, strlen(path));
-    return listener->unix_path != NULL ? 0 : -ENOMEM;
 }
 
 /* Starts accepting. Takes fd, unless it fails. */
@@ -278,7 +211,8 @@ open_bound(struct kp_net *net, struct kp_listener **out, const struct kp_address
         free_listener(listener);
         return explain(why, why_size, text, fd, cause);
     }
-    int rc = remember_file(listener, address);
+    bool has_file = address->addr.any.sa_family == AF_UNIX;
+    int rc = has_file ? kp_unix_file_init(&listener->file, net->env, address) : 0;
     if (rc == 0)
         rc = start(listener, fd);
     if (rc < 0) {
@@ -344,20 +278,6 @@ kp_listener_open_fd(struct kp_net *net, struct kp_listener **out, int fd,
     return 0;
 }
 
-static void
-unlink_if_ours(struct kp_listener *listener)
-{
-    struct kp_sys *sys = &listener->net->env->sys;
-    struct stat st;
-
-    if (listener->unix_path == NULL)
-        return;
-    /* Should that fail, the next start takes the file for a stale one. */
-    if (kp_sys_stat(sys, listener->unix_path, &st) == 0 &&
-        st.st_dev == listener->unix_dev && st.st_ino == listener->unix_ino)
-        (void)kp_sys_unlink(sys, listener->unix_path);
-}
-
 void
 kp_listener_close(struct kp_listener *listener)
 {
@@ -368,7 +288,7 @@ kp_listener_close(struct kp_listener *listener)
         return;
     kp_loop_remove(net->loop, &listener->source);
     /* Before the close: afterwards a new server could own the name already. */
-    unlink_if_ours(listener);
+    kp_unix_file_unlink(&listener->file, net->env);
     (void)kp_sys_close(&net->env->sys, fd);
     listener->source.fd = -1;
 }

@@ -4,10 +4,9 @@
 #ifndef KP_LISTENER_H
 #define KP_LISTENER_H
 
-#include <sys/types.h>
-
 #include "address.h"
 #include "net.h"
+#include "unix_file.h"
 
 #define KP_LISTENER_ACCEPTS 64 /* per step; a storm of clients must not starve old ones */
 
@@ -19,9 +18,7 @@ struct kp_listener {
     char text[KP_ADDRESS_TEXT_SIZE]; /* the address, for people */
     int port;                        /* 0 for unix sockets */
     bool is_inet;                    /* TCP options apply */
-    char *unix_path; /* to be unlinked at close if it is still ours; or NULL */
-    dev_t unix_dev;
-    ino_t unix_ino;
+    struct kp_unix_file file;        /* of a unix socket that we made */
 };
 
 /* Opens a listener and starts accepting with the next step.

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "control.h"
 #include "script/probation.h"
 #include "script/reload.h"
 #include "server.h"
@@ -44,6 +45,7 @@ init_plain(kelpie *k, const struct kp_mem *mem, const struct kp_sys *sys,
 {
     k->env.mem = *mem;
     k->env.sys = *sys;
+    k->started_ns = kp_sys_now_ns(&k->env.sys);
     kp_log_init(&k->env.log, options->log, options->log_arg, options->log_level);
     kp_timers_init(&k->timers, &k->env.mem);
     kp_timer_init(&k->drain_timer, on_drain_timeout, k);
@@ -157,6 +159,7 @@ kelpie_free(kelpie *k)
     if (k == NULL || k->in_step || k->in_handler || k->script.in_call)
         return;
     kp_posts_clear(k);
+    kp_control_close(k);
     end_handlers(k);
     kp_net_clear(&k->net);
     kp_script_clear(&k->script);
@@ -251,10 +254,13 @@ serve_reload(kelpie *k)
     if (!atomic_exchange(&k->reload_wanted, false))
         return;
     int rc = kp_reload(&k->script);
-    if (rc == -EBUSY)
+    if (rc == -EBUSY) {
         atomic_store(&k->reload_wanted, true);
-    else if (rc < 0)
+        return;
+    }
+    if (rc < 0)
         kp_server_fail(k, rc, "%s", k->script.error);
+    kp_control_answer(k, KP_ASK_RELOAD, rc);
 }
 
 /* Before a reload: what was asked for was meant for the generation that serves. */
@@ -267,6 +273,7 @@ serve_rollback(kelpie *k)
     int rc = kp_reload_rollback(&k->script);
     if (rc < 0)
         kp_server_fail(k, rc, "%s", k->script.error);
+    kp_control_answer(k, KP_ASK_ROLLBACK, rc);
 }
 
 static void
@@ -334,6 +341,7 @@ kelpie_step(kelpie *k, int timeout_ms)
         kp_conns_reap(&k->net);
         kp_script_retire(&k->script);
         serve_requests(k);
+        kp_control_serve(k);
     }
     k->in_step = false;
     if (rc < 0)

@@ -12,6 +12,8 @@
 #include "net/room.h"
 #include "script/script.h"
 
+struct kp_control; /* control.h */
+
 #define KP_SERVER_ERROR_SIZE KP_ERROR_SIZE
 
 /* Calls that other threads want to be done here. */
@@ -36,6 +38,8 @@ struct kelpie {
     struct kp_node watches;     /* struct kp_watch, private to watch.c */
     struct kp_node host_timers; /* struct kelpie_timer, private to host_timer.c */
     struct kp_post_queue posts;
+    struct kp_control *control; /* NULL: there is no control socket */
+    uint64_t started_ns;
 
     /* Requests of other threads and signal handlers, served at the end of a step. */
     atomic_bool stop_wanted;

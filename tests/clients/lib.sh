@@ -30,6 +30,7 @@ server=
 processes=
 clients=
 unset NO_COLOR
+export XDG_RUNTIME_DIR="$work" # control sockets
 
 # ---- ends ---------------------------------------------------------------------------
 

@@ -111,6 +111,7 @@ if [ "$(id -u)" -eq 0 ] && id nobody >/dev/null 2>&1; then
         has_text "$work/poor.err" "only root can become another user" ||
             fail "nobody is told: $(cat "$work/poor.err")"
     fi
+    rmdir "/tmp/kelpie-$(id -u nobody)" /tmp/kelpie-54321 2>/dev/null # control sockets
 fi
 
 # Fewer files than clients.

@@ -28,7 +28,7 @@ end() { # NAME
 # The first start says five things. What is typed is a line from the operator.
 on_terminal front "echo \$\$ >'$work/pid'; exec '$kelpie' run -p 0 '$work/scripts'"
 for text in "listens   127.0.0.1:$port" "script    $work/scripts/init.lua" "pid       $server" \
-    "reload    edit the script, then: kill -HUP $server" "try it    nc 127.0.0.1 $port"; do
+    "reload    edit the script, then: kelpie reload (or kill -HUP $server)" "try it    nc 127.0.0.1 $port"; do
     expect front "$text"
 done
 if command -v socat >/dev/null 2>&1; then
