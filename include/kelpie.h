@@ -234,7 +234,7 @@ KELPIE_API int kelpie_control(kelpie *k, const char *path);
 /* Takes over a connected stream socket, which then behaves like an accepted connection:
  * on_connect is called in the next step. listener_name may be NULL.
  * Returns   0 with *out set (out may be NULL); -ENOMEM, -ENOTSOCK; KELPIE_EFULL above
- *           max_clients.
+ *           max_clients; KELPIE_ECLOSED when a drain has begun.
  * Takes     fd, unless it fails. */
 KELPIE_API int kelpie_adopt(kelpie *k, int fd, const char *listener_name,
                             kelpie_conn **out);

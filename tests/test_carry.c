@@ -296,6 +296,27 @@ given_connections_and_rooms_when_carried_then_handles_of_the_new_generation(void
 }
 
 static void
+given_a_kept_handle_when_its_connection_is_gone_then_it_still_knows_its_peer(void **state)
+{
+    struct reload_kit *kit = *state;
+    static const char script[] =
+        "local kelpie = require('kelpie')\n"
+        "local kept = kelpie.keep('kept', {})\n"
+        "return { on_connect = function(c) kept.c = c kept.peer = c.peer end,\n"
+        "   on_load = function() if kept.c then\n"
+        "      print(kept.c.number, kept.c.peer == kept.peer, kept.c:is_open()) end end "
+        "}";
+
+    rk_must_load(kit, script);
+    sk_connect(&kit->sk, 0);
+    sk_hang_up(&kit->sk, 0);
+    rk_must_load(kit, script);
+    rk_must_load(kit, script);
+
+    sk_printed(&kit->sk, "0\ttrue\tfalse\n0\ttrue\tfalse\n");
+}
+
+static void
 given_a_carried_value_when_looked_at_then_the_old_state_has_not_grown(void **state)
 {
     struct reload_kit *kit = *state;
@@ -384,6 +405,8 @@ main(void)
         TEST(given_a_long_path_when_reported_then_it_is_cut),
         TEST(
             given_more_than_20_problems_when_reported_then_20_are_listed_and_all_are_counted),
+        TEST(
+            given_a_kept_handle_when_its_connection_is_gone_then_it_still_knows_its_peer),
         TEST(given_connections_and_rooms_when_carried_then_handles_of_the_new_generation),
         TEST(given_a_carried_value_when_looked_at_then_the_old_state_has_not_grown),
         TEST(given_a_big_state_and_little_time_when_carried_then_the_reload_is_rejected),

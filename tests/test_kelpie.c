@@ -699,6 +699,30 @@ given_a_script_that_asks_for_the_end_twice_when_drained_then_output_is_still_sen
 }
 
 static void
+given_a_drain_when_a_socket_is_adopted_then_it_stays_the_callers(void **state)
+{
+    (void)state;
+    struct server_kit kit;
+    kelpie_conn *conn;
+    int fds[2];
+    sv_start(&kit, NULL, echo_script);
+    int fd = sv_connect(&kit);
+    sv_expect_clients(&kit, 1);
+    kelpie_drain(kit.k);
+    sv_step(&kit);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+
+    assert_int_equal(kelpie_adopt(kit.k, fds[0], NULL, &conn), KELPIE_ECLOSED);
+
+    assert_null(conn);
+    close(fds[0]);
+    close(fds[1]);
+    close(fd);
+    assert_true(has_ended_soon(&kit));
+    sv_stop(&kit);
+}
+
+static void
 given_a_sleeping_handler_when_the_drain_takes_too_long_then_it_ends_all_the_same(
     void **state)
 {
@@ -890,6 +914,8 @@ main(void)
             given_a_client_that_never_reads_when_drained_twice_then_it_ends_at_once),
         cmocka_unit_test(
             given_a_script_that_asks_for_the_end_twice_when_drained_then_output_is_still_sent),
+        cmocka_unit_test(
+            given_a_drain_when_a_socket_is_adopted_then_it_stays_the_callers),
         cmocka_unit_test(
             given_a_sleeping_handler_when_the_drain_takes_too_long_then_it_ends_all_the_same),
         cmocka_unit_test(

@@ -453,6 +453,25 @@ given_on_disconnect_when_it_sleeps_then_the_connection_is_gone_meanwhile(void **
 }
 
 static void
+given_no_memory_for_a_session_when_on_disconnect_suspends_then_it_forgets_the_connection(
+    void **state)
+{
+    struct script_kit *kit = *state;
+
+    sk_load(kit, "return { on_disconnect = function(c)\n"
+                 "   print('gone') kelpie.sleep(1) error('late') end }");
+    sk_connect(kit, 0);
+    kp_conn_drop(kit->conns[0], "test", false);
+    fault_mem_fail(&kit->mem, 1);
+    sk_settle(kit);
+    sk_printed(kit, "gone\n");
+    assert_int_equal(kp_conns_count(&kit->net), 0);
+    sk_pass(kit, 1000);
+
+    sk_logged(kit, "on_disconnect: test.lua:2: late\n");
+}
+
+static void
 given_a_spawned_receiver_when_the_connection_goes_then_it_is_told(void **state)
 {
     struct script_kit *kit = *state;
@@ -798,6 +817,8 @@ main(void)
             given_a_receiving_handler_when_its_connection_is_reset_then_it_is_told_first),
         TEST(given_on_disconnect_when_it_sleeps_then_the_connection_is_gone_meanwhile),
         TEST(given_a_spawned_receiver_when_the_connection_goes_then_it_is_told),
+        TEST(
+            given_no_memory_for_a_session_when_on_disconnect_suspends_then_it_forgets_the_connection),
         TEST(
             given_input_that_is_there_when_the_limit_of_receive_is_over_then_it_is_not_late),
         TEST(

@@ -25,6 +25,10 @@ void kp_lua_push_conn(lua_State *L, struct kelpie_conn *conn);
  * of a gone connection. [-0, +1] */
 void kp_lua_push_conn_id(lua_State *L, uint64_t id, uint32_t number);
 
+/* Gives the handle on top what the one at index of another state knows of its peer, which a
+ * connection that is gone cannot tell any more. Never raises. */
+void kp_lua_copy_peer(lua_State *L, lua_State *from, int index);
+
 /* Returns the connection of the handle at index, or NULL when it is gone; raises when the
  * value is no connection (opt: nil and none are NULL, too). kp_lua_test_conn never raises:
  * false when it is no handle. */

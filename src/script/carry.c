@@ -207,6 +207,7 @@ push_handle(struct walk *w, int index)
     if (kp_lua_test_conn(w->from, index, &id, &number)) {
         if (!push_seen(w, index)) {
             kp_lua_push_conn_id(w->to, id, number);
+            kp_lua_copy_peer(w->to, w->from, index);
             remember(w, index);
         }
         return true;

@@ -76,6 +76,16 @@ kp_lua_push_conn_id(lua_State *L, uint64_t id, uint32_t number)
         new_handle(L, id, number);
 }
 
+void
+kp_lua_copy_peer(lua_State *L, lua_State *from, int index)
+{
+    const struct kp_lua_conn *known = lua_touserdata(from, index);
+    struct kp_lua_conn *handle = lua_touserdata(L, -1);
+
+    handle->peer = known->peer;
+    memcpy(handle->listener, known->listener, sizeof(handle->listener));
+}
+
 struct kelpie_conn *
 kp_lua_check_conn(lua_State *L, int index)
 {

@@ -223,6 +223,9 @@ task_suspend(struct kp_task *task)
     kp_list_append(&gen->suspended, &task->node);
     if (task->wait == KP_WAIT_NOTHING)
         task->wait = KP_WAIT_OTHER;
+    if (task->conn && !kp_session_of(task->conn))
+        task->conn =
+            NULL; /* on_disconnect without memory: nobody could tell us it is gone */
     if (task->conn) {
         kp_session_add(task);
         if (!task->holds && task->handler != KP_ON_DISCONNECT) {

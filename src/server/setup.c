@@ -222,6 +222,9 @@ kelpie_adopt(kelpie *k, int fd, const char *listener_name, kelpie_conn **out)
 
     if (out != NULL)
         *out = NULL;
+    if (k->is_draining)
+        return kp_server_fail(k, KELPIE_ECLOSED, "adopt descriptor %d: the server ends",
+                              fd);
     int rc = read_peer(k, fd, &peer);
     if (rc == 0)
         rc = kp_sys_set_flags(&k->env.sys, fd);
