@@ -53,3 +53,12 @@ if(KELPIE_BUILD_DAEMON)
     set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300 LABELS clients)
   endforeach()
 endif()
+
+# Long runs and benchmarks, by hand: not part of all, not part of ctest.
+foreach(program soak/reload bench/reload)
+  if(EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${program}.c")
+    string(REPLACE "/" "_" name ${program})
+    add_executable(${name} EXCLUDE_FROM_ALL "${program}.c")
+    target_link_libraries(${name} PRIVATE test_kit kelpie_archive test_kit)
+  endif()
+endforeach()
