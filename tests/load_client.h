@@ -11,6 +11,9 @@
  *     at least the one that served when its line was sent (a reload that was acknowledged
  *     holds for every line sent after it), and at least that of the answer before
  *     one that was accepted; never the number of a rejected one
+ *
+ * Handlers that wait in conn:receive finish in old code; with is_sequential an answer may be
+ * older than its line, but not older than the answer before.
  */
 #ifndef LOAD_CLIENT_H
 #define LOAD_CLIENT_H
@@ -42,6 +45,7 @@ struct load_conn {
 struct load_client {
     pthread_t thread;
     int port;
+    bool is_sequential; /* see load_kit.h; set before lc_start */
     struct load_conn conns[LC_CONNS];
 
     /* The server's thread writes. */
@@ -65,8 +69,8 @@ void lc_serves(struct load_client *client, uint64_t generation);
 int lc_start(struct load_client *client, int port);
 
 /* Asks it to stop: it waits for all answers that are missing, then asks each connection for
- * the counters of the script with the line "count", and compares: "TOTAL OWN\n". The server
- * has to be run until `done`. */
+ * the counters of the script with the line "count", and compares: "TOTAL OWN\n" (not with
+ * is_sequential). The server has to be run until `done`. */
 void lc_stop(struct load_client *client);
 
 /* Waits for the end of the thread, when it is done. */

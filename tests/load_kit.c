@@ -21,9 +21,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LIMIT_S         120 /* for anything that is waited for */
-#define LOAD_TIMEOUT_MS 500
-#define SLOW_EVERY      8 /* the endless loop lasts LOAD_TIMEOUT_MS: not each time */
+#define LIMIT_S           120 /* for anything that is waited for */
+#define LOAD_TIMEOUT_MS   500
+#define RETIRE_TIMEOUT_MS 5 /* of LK_SEQUENTIAL */
+#define SLOW_EVERY        8 /* the endless loop lasts LOAD_TIMEOUT_MS: not each time */
 
 /* --- scripts --------------------------------------------------------------------------- */
 
@@ -47,6 +48,15 @@ static const char good_script[] =
     "function handlers.on_input(line)\n"
     "   if line == 'poison' then counts.on_done = print else counts.on_done = nil end\n"
     "end\n";
+
+static const char sequential_script[] =
+    "local answer = require('answer')\n"
+    "local function serve(conn)\n"
+    "   for line in function() return (conn:receive()) end do\n"
+    "      conn:send(answer(line))\n"
+    "   end\n"
+    "end\n"
+    "return { on_connect = serve, on_adopt = serve }\n";
 
 static const char good_module[] =
     "local kelpie = require('kelpie')\n"
@@ -164,6 +174,9 @@ write_scripts(struct load_kit *kit, const struct fault *fault)
     if (!fault)
         fault = &none;
     const char *module = fault->module ? fault->module : good_module;
+    if (kit->kind == LK_SEQUENTIAL)
+        return write_file(kit, "answer.lua", module, strlen(module)) &&
+               write_file(kit, "init.lua", sequential_script, strlen(sequential_script));
     int len = snprintf(text, sizeof text, "%s%s%s\n", fault->front ? fault->front : "",
                        good_script, fault->end ? fault->end : "return handlers");
     if (fault->is_half)
@@ -217,6 +230,30 @@ stats_of(struct load_kit *kit)
     return stats;
 }
 
+/* One step of the server; complains when the client has, or when it lasts too long. */
+static bool
+step(struct load_kit *kit, double until)
+{
+    if (kelpie_step(kit->k, 10) < 0)
+        return complain(kit, "step: %s", kelpie_errmsg(kit->k));
+    if (atomic_load(&kit->client->failed))
+        return complain(kit, "client: %s", kit->client->why);
+    return now_s() < until || complain(kit, "no progress for %d s", LIMIT_S);
+}
+
+/* Loads; while the generation before still retires, serves on and tries again. */
+static int
+load(struct load_kit *kit)
+{
+    double until = now_s() + LIMIT_S;
+    int rc;
+
+    while ((rc = kelpie_load(kit->k, kit->folder)) == -EBUSY)
+        if (!step(kit, until))
+            return rc;
+    return rc;
+}
+
 static bool
 reload_well(struct load_kit *kit)
 {
@@ -224,7 +261,7 @@ reload_well(struct load_kit *kit)
 
     if (!write_scripts(kit, NULL))
         return false;
-    int rc = kelpie_load(kit->k, kit->folder);
+    int rc = load(kit);
     if (rc != 0)
         return complain(kit, "a good script was rejected: %s", kelpie_errmsg(kit->k));
     uint64_t generation = stats_of(kit).generation;
@@ -275,7 +312,7 @@ reload_once(struct load_kit *kit)
 {
     unsigned n = kit->n_reloads++;
 
-    if (n % 3 != 2)
+    if (n % 3 != 2 || kit->kind == LK_SEQUENTIAL)
         return reload_well(kit);
     unsigned round = n / 3 / N_FAULTS, kind = n / 3 % N_FAULTS;
     if (kit->n_kinds < kind + 1)
@@ -283,17 +320,6 @@ reload_once(struct load_kit *kit)
     if (faults[kind].is_slow && round % SLOW_EVERY != 0)
         kind = 0;
     return reload_badly(kit, &faults[kind]);
-}
-
-/* One step of the server; complains when the client has, or when it lasts too long. */
-static bool
-step(struct load_kit *kit, double until)
-{
-    if (kelpie_step(kit->k, 10) < 0)
-        return complain(kit, "step: %s", kelpie_errmsg(kit->k));
-    if (atomic_load(&kit->client->failed))
-        return complain(kit, "client: %s", kit->client->why);
-    return now_s() < until || complain(kit, "no progress for %d s", LIMIT_S);
 }
 
 /* Steps until so many lines were handled; each connection is served among them. */
@@ -319,6 +345,8 @@ start_server(struct load_kit *kit)
     options.load_timeout_ms = LOAD_TIMEOUT_MS;
     options.handler_timeout_ms = 10000; /* sanitizers on a busy machine */
     options.lua_memory = 8u << 20;
+    if (kit->kind == LK_SEQUENTIAL)
+        options.retire_timeout_ms = RETIRE_TIMEOUT_MS;
     if (kelpie_new(&kit->k, &options) < 0)
         return complain(kit, "no server");
     if (!reload_well(kit))
@@ -334,15 +362,17 @@ start_server(struct load_kit *kit)
 }
 
 bool
-lk_open(struct load_kit *kit)
+lk_open(struct load_kit *kit, enum load_kind kind)
 {
     memset(kit, 0, sizeof *kit);
+    kit->kind = kind;
     strcpy(kit->folder, "/tmp/kelpie-load-XXXXXX");
     if (!mkdtemp(kit->folder))
         return complain(kit, "no folder: %s", strerror(errno));
     kit->client = calloc(1, sizeof *kit->client);
     if (!kit->client)
         return complain(kit, "no memory");
+    kit->client->is_sequential = kind == LK_SEQUENTIAL;
     if (!start_server(kit))
         return false;
     double until = now_s() + LIMIT_S;

@@ -14,7 +14,7 @@
 #include "fault.h"
 #include "load_kit.h"
 
-enum { RELOADS = 1000, MESSAGES_BETWEEN = 150 };
+enum { RELOADS = 1000, SEQUENTIAL_RELOADS = 100, MESSAGES_BETWEEN = 150 };
 
 static int
 setup(void **state)
@@ -31,7 +31,7 @@ given_clients_under_load_when_reloaded_1000_times_then_every_answer_is_right(voi
     struct load_kit *kit = *state;
     size_t fds = fault_count_fds();
 
-    bool is_right = lk_open(kit) && lk_run(kit, RELOADS, MESSAGES_BETWEEN);
+    bool is_right = lk_open(kit, LK_MESSAGES) && lk_run(kit, RELOADS, MESSAGES_BETWEEN);
     is_right = is_right && lk_stop(kit);
     struct kelpie_stats stats = {.size = sizeof stats};
     if (is_right)
@@ -56,12 +56,36 @@ given_clients_under_load_when_reloaded_1000_times_then_every_answer_is_right(voi
     assert_int_equal(fault_count_fds(), fds);
 }
 
+static void
+given_handlers_that_wait_in_receive_when_reloaded_under_load_then_nothing_is_lost(
+    void **state)
+{
+    struct load_kit *kit = *state;
+    size_t fds = fault_count_fds();
+
+    bool is_right =
+        lk_open(kit, LK_SEQUENTIAL) && lk_run(kit, SEQUENTIAL_RELOADS, MESSAGES_BETWEEN);
+    is_right = is_right && lk_stop(kit);
+    lk_close(kit);
+
+    if (!is_right)
+        fail_msg("after %u reloads: %s", kit->n_reloads, kit->why);
+    print_message("%u reloads; %llu messages in %.2f s, %.0f a second\n", kit->n_reloads,
+                  (unsigned long long)kit->n_messages, kit->seconds,
+                  (double)kit->n_messages / kit->seconds);
+    assert_int_equal(kit->n_reloads, SEQUENTIAL_RELOADS);
+    assert_int_equal(fault_count_fds(), fds);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(
             given_clients_under_load_when_reloaded_1000_times_then_every_answer_is_right,
+            setup),
+        cmocka_unit_test_setup(
+            given_handlers_that_wait_in_receive_when_reloaded_under_load_then_nothing_is_lost,
             setup),
     };
 

@@ -85,7 +85,7 @@ reload_all(struct load_kit *kit, unsigned n)
 {
     struct sample first, last;
 
-    if (!lk_open(kit) || !lk_run(kit, WARM_UP, MESSAGES_BETWEEN))
+    if (!lk_open(kit, LK_MESSAGES) || !lk_run(kit, WARM_UP, MESSAGES_BETWEEN))
         return false;
     first = measure(kit);
     show(kit, &first);
