@@ -195,7 +195,9 @@ KELPIE_API int kelpie_preload(kelpie *k, const char *name,
 /* Loads a script: a file, or a folder, which means its init.lua. The first load starts
  * generation 1; a later one is a reload from that path, done at once if no handler runs,
  * else at the end of the step. All or nothing: on failure what served goes on serving.
- * Returns   0; KELPIE_ESCRIPT; -ENOENT, -EACCES and other errno of open(2); -ENOMEM. */
+ * Returns   0; KELPIE_ESCRIPT; -ENOENT, -EACCES and other errno of open(2); -ENOMEM; -EBUSY
+ *           while handlers are still suspended in the generation before the one that
+ *           serves: nothing was read or counted, try again after a step. */
 KELPIE_API int kelpie_load(kelpie *k, const char *path);
 
 /* Loads a script from memory, under chunk_name (as luaL_loadbufferx, text only). require

@@ -53,3 +53,9 @@ if(KELPIE_BUILD_DAEMON)
     set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300 LABELS clients)
   endforeach()
 endif()
+
+# Long runs and benchmarks, by hand: not part of all, not part of ctest.
+add_executable(soak_reload EXCLUDE_FROM_ALL soak/reload.c)
+target_link_libraries(soak_reload PRIVATE test_kit kelpie_archive test_kit)
+add_executable(bench_reload EXCLUDE_FROM_ALL bench/reload.c bench/pingers.c)
+target_link_libraries(bench_reload PRIVATE test_kit kelpie_archive test_kit)

@@ -16,6 +16,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "bind.h"
@@ -179,6 +180,9 @@ kp_generation_free(struct kp_generation *gen)
         return;
 
     struct kp_mem *mem = &gen->script->env->mem;
+    if (gen->phase != KP_STAGING)
+        kp_log_write(&gen->script->env->log, KELPIE_LOG_TRACE,
+                     "generation %" PRIu64 " ends", gen->number);
     if (gen->L) {
         kp_task_cancel_all(gen);
         if (gen->timers_ref != LUA_NOREF)
