@@ -24,19 +24,17 @@ as_root() {
 }
 
 debian() {
-    wanted="gcc libc6-dev cmake make ninja-build liblua5.4-dev"
+    wanted="gcc libc6-dev cmake make liblua5.4-dev"
     if [ "$purpose" = test ]; then
-        wanted="$wanted libcmocka-dev clang clang-format libclang-rt-14-dev lua5.4 lua-check
-                netcat-openbsd ncat socat inetutils-telnet procps npm"
-        # Where the release has another clang, its runtime comes with it.
-        apt-cache show libclang-rt-14-dev >/dev/null 2>&1 ||
-            wanted=$(echo "$wanted" | sed 's/libclang-rt-14-dev//')
+        wanted="$wanted libcmocka-dev clang clang-format libclang-rt-14-dev lua-check binutils
+                pkg-config netcat-openbsd ncat socat inetutils-telnet procps npm"
     fi
     missing=""
     for package in $wanted; do
         # A tool that is there without its package (npm of another origin) will do.
         case $package in
-        npm | clang | clang-format | gcc | cmake | make) has "$package" && continue ;;
+        npm | clang | clang-format | gcc | cmake | make | pkg-config) has "$package" && continue ;;
+        libclang-rt-14-dev) has clang && ! clang --version | grep -q 'version 14' && continue ;;
         esac
         dpkg-query -W -f='${Status}' "$package" 2>/dev/null |
             grep -q 'ok installed' || missing="$missing $package"
@@ -44,14 +42,18 @@ debian() {
     [ -z "$missing" ] && return
     echo "installing:$missing"
     as_root apt-get update -q
+    # Where the release has another clang, its runtime comes with it. A fresh machine knows
+    # that only now.
+    apt-cache show libclang-rt-14-dev >/dev/null 2>&1 ||
+        missing=$(echo "$missing" | sed 's/ libclang-rt-14-dev//')
     # shellcheck disable=SC2086
     as_root env DEBIAN_FRONTEND=noninteractive \
         apt-get install -y -q --no-install-recommends $missing
 }
 
 freebsd() {
-    wanted="cmake ninja lua54"
-    [ "$purpose" = test ] && wanted="$wanted cmocka lua54-luacheck nmap socat llvm"
+    wanted="cmake lua54"
+    [ "$purpose" = test ] && wanted="$wanted cmocka lua54-luacheck nmap socat llvm pkgconf"
     missing=""
     for package in $wanted; do
         pkg info -e "$package" || missing="$missing $package"
@@ -62,7 +64,7 @@ freebsd() {
 }
 
 homebrew() {
-    wanted="cmake ninja lua@5.4"
+    wanted="cmake lua@5.4"
     [ "$purpose" = test ] && wanted="$wanted cmocka clang-format luacheck nmap socat telnet"
     for package in $wanted; do
         brew list "$package" >/dev/null 2>&1 || brew install "$package"

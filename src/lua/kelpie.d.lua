@@ -211,7 +211,7 @@ function timer:cancel() end
 ---@field framing? kelpie.framing of connections accepted from then on; default "line"
 ---@field max_message? integer longest message in bytes, without its framing; default: the server's, 8192
 ---@field partial_at_eof? "drop"|"deliver" what becomes of an unfinished last message; default "drop"
----@field on_load? fun(reason: "start"|"reload") this version serves now: the place for timers; if it raises, the version before goes on
+---@field on_load? fun(reason: "start"|"reload"|"rollback") this version serves now: the place for timers; if it raises, the version before goes on
 ---@field on_connect? fun(conn: kelpie.conn)
 ---@field on_message? fun(conn: kelpie.conn, message: string)
 ---@field on_disconnect? fun(conn: kelpie.conn, reason: string) exactly once for each on_connect

@@ -55,8 +55,9 @@ finish
 
 # A signal while the scripts are being loaded is remembered.
 write_script 'print("loading")
-local stop = os.clock() + 0.5
-while os.clock() < stop do end
+local now = require("kelpie").now
+local stop = now() + 0.5
+while now() < stop do end
 return {}'
 launch run -p 0 --log-file "$log_file" "$work/scripts" </dev/null
 expect_printed "loading"
