@@ -334,7 +334,7 @@ KELPIE_API void kelpie_get_stats(const kelpie *k, struct kelpie_stats *stats);
  * ------------------------------------------------------------------------------------ */
 
 #define KELPIE_PASS 0 /* go on with the Lua handler */
-#define KELPIE_DONE 1 /* handled; Lua does not see it */
+#define KELPIE_DONE 1 /* handled; Lua does not see this event, but may see later ones */
 
 /* Every member may be NULL. A negative result is logged and closes the connection with
  * reason "handler error". */

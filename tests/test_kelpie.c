@@ -213,6 +213,47 @@ given_a_handler_that_asks_for_a_reload_then_it_happens_after_the_step(void **sta
     sv_stop(&kit);
 }
 
+static const char broken_later[] = "return { on_mesage = print }";
+
+static int
+load_broken(kelpie_conn *conn, const void *message, size_t len, void *arg)
+{
+    kelpie *k = kelpie_conn_server(conn);
+
+    (void)arg;
+    if (len != 4 || memcmp(message, "load", 4) != 0)
+        return KELPIE_PASS;
+    /* Asked for twice in one step: the last one counts. */
+    assert_int_equal(kelpie_load_string(k, "return {}", 9, "=never.lua"), 0);
+    assert_int_equal(
+        kelpie_load_string(k, broken_later, strlen(broken_later), "=later.lua"), 0);
+    assert_int_equal(kelpie_check(k, "scripts"), KELPIE_EMISUSE);
+    return KELPIE_DONE;
+}
+
+static void
+given_a_load_inside_a_handler_when_it_fails_later_then_the_old_place_stays(void **state)
+{
+    (void)state;
+    struct server_kit kit;
+    struct kelpie_handlers handlers = {.size = sizeof(handlers),
+                                       .on_message = load_broken};
+    sv_start(&kit, NULL, echo_script);
+    assert_int_equal(kelpie_set_handlers(kit.k, &handlers, NULL), 0);
+    int fd = sv_connect(&kit);
+
+    sv_send(&kit, fd, "load\n");
+    sv_expect_log(&kit, "did you mean 'on_message'");
+    kelpie_reload(kit.k);
+    sv_expect_log(&kit, "generation 3 serves");
+    sv_send(&kit, fd, "a\n");
+
+    sv_expect(&kit, fd, "echo a\n");
+    sv_send(&kit, fd, "load\n"); /* and nothing is left when it is not tried any more */
+    close(fd);
+    sv_stop(&kit);
+}
+
 /* ---- handlers in C ------------------------------------------------------------------ */
 
 struct seen {
@@ -891,6 +932,8 @@ main(void)
             given_a_serving_script_when_a_broken_one_is_loaded_then_it_goes_on_serving),
         cmocka_unit_test(
             given_a_handler_that_asks_for_a_reload_then_it_happens_after_the_step),
+        cmocka_unit_test(
+            given_a_load_inside_a_handler_when_it_fails_later_then_the_old_place_stays),
         cmocka_unit_test(given_handlers_in_c_when_they_pass_then_lua_answers),
         cmocka_unit_test(
             given_a_c_handler_that_fails_then_the_connection_is_closed_and_logged),

@@ -162,6 +162,7 @@ kelpie_free(kelpie *k)
     kp_control_close(k);
     end_handlers(k);
     kp_net_clear(&k->net);
+    kp_setup_settle_load(k, false);
     kp_script_clear(&k->script);
     kp_watches_clear(k);
     kp_host_timers_clear(k);
@@ -258,6 +259,7 @@ serve_reload(kelpie *k)
         atomic_store(&k->reload_wanted, true);
         return;
     }
+    kp_setup_settle_load(k, rc == 0);
     if (rc < 0)
         kp_server_fail(k, rc, "%s", k->script.error);
     kp_control_answer(k, KP_ASK_RELOAD, rc);

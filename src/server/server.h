@@ -22,6 +22,12 @@ struct kp_post_queue {
     struct kp_node calls; /* struct kp_post, private to post.c */
 };
 
+/* Where the scripts come from: a path, or a text with its name. */
+struct kp_script_place {
+    char *path, *text, *chunk_name;
+    size_t text_len;
+};
+
 struct kelpie {
     struct kp_env env;
     struct kp_loop loop;
@@ -33,6 +39,8 @@ struct kelpie {
     void *handlers_arg;
     struct kp_framing framing; /* where no handlers table sets another */
     char *refused_text;
+    struct kp_script_place place_before; /* until a load inside a step was tried */
+    bool has_place_before;
     uint64_t drain_timeout_ns;
 
     struct kp_node watches;     /* struct kp_watch, private to watch.c */
@@ -75,6 +83,10 @@ void kp_options_to_script(const struct kelpie_options *options,
 /* dispatch.c: what the net and the scripts call. */
 extern const struct kp_net_hooks kp_dispatch_net_hooks; /* arg is NULL */
 extern const struct kp_script_hooks kp_dispatch_script_hooks;
+
+/* setup.c: a load that was asked for inside a step has been tried, or will not be; when it
+ * did not succeed, the scripts come from where they came from before. */
+void kp_setup_settle_load(kelpie *k, bool loaded);
 
 /* post.c */
 int kp_posts_init(struct kp_post_queue *posts);

@@ -9,17 +9,11 @@
 
 /* ---- scripts ------------------------------------------------------------------------ */
 
-/* Where the scripts come from; kept until a load from somewhere else has succeeded. */
-struct script_place {
-    char *path, *text, *chunk_name;
-    size_t text_len;
-};
-
-static struct script_place
+static struct kp_script_place
 take_place(struct kp_script *script)
 {
-    struct script_place place = {script->path, script->text, script->chunk_name,
-                                 script->text_len};
+    struct kp_script_place place = {script->path, script->text, script->chunk_name,
+                                    script->text_len};
 
     script->path = script->text = script->chunk_name = NULL;
     script->text_len = 0;
@@ -27,7 +21,7 @@ take_place(struct kp_script *script)
 }
 
 static void
-put_place(struct kp_script *script, const struct script_place *place)
+put_place(struct kp_script *script, const struct kp_script_place *place)
 {
     script->path = place->path;
     script->text = place->text;
@@ -42,8 +36,15 @@ free_text(kelpie *k, char *text, size_t len)
         kp_mem_free(&k->env.mem, text, len + 1);
 }
 
+/* Whether a load has to wait for the end of the step, or of the handler. */
+static bool
+is_busy(const kelpie *k)
+{
+    return k->in_step || k->in_handler || k->script.in_call;
+}
+
 static void
-free_place(kelpie *k, struct script_place *place)
+free_place(kelpie *k, struct kp_script_place *place)
 {
     free_text(k, place->path, place->path != NULL ? strlen(place->path) : 0);
     free_text(k, place->text, place->text_len);
@@ -51,19 +52,46 @@ free_place(kelpie *k, struct script_place *place)
               place->chunk_name != NULL ? strlen(place->chunk_name) : 0);
 }
 
+/* The scripts come from a new place, which was asked for inside a step and is tried at its
+ * end. The old place is kept until then; of several new ones the last counts. */
+static void
+load_later(kelpie *k, struct kp_script_place *old)
+{
+    if (k->has_place_before)
+        free_place(k, old);
+    else
+        k->place_before = *old;
+    k->has_place_before = true;
+    kelpie_reload(k);
+}
+
+void
+kp_setup_settle_load(kelpie *k, bool loaded)
+{
+    if (!k->has_place_before)
+        return;
+    k->has_place_before = false;
+    if (!loaded) {
+        struct kp_script_place failed = take_place(&k->script);
+        put_place(&k->script, &k->place_before);
+        k->place_before = failed;
+    }
+    free_place(k, &k->place_before);
+}
+
 /* Loads from a new place; the old one comes back when that fails. Inside a handler or a
  * step the load is only asked for. */
 static int
-load_from(kelpie *k, struct script_place *place, int (*load)(struct kp_script *script))
+load_from(kelpie *k, struct kp_script_place *place, int (*load)(struct kp_script *script))
 {
-    struct script_place old = take_place(&k->script);
-    int rc = 0;
+    struct kp_script_place old = take_place(&k->script);
 
     put_place(&k->script, place);
-    if (k->in_step)
-        kelpie_reload(k);
-    else
-        rc = load(&k->script);
+    if (is_busy(k)) {
+        load_later(k, &old);
+        return 0;
+    }
+    int rc = load(&k->script);
     if (rc < 0) {
         kp_server_fail(k, rc, "%s", k->script.error);
         take_place(&k->script);
@@ -78,7 +106,7 @@ load_from(kelpie *k, struct script_place *place, int (*load)(struct kp_script *s
 static int
 load_path(kelpie *k, const char *path, int (*load)(struct kp_script *script))
 {
-    struct script_place place = {.path = kp_mem_dup(&k->env.mem, path, strlen(path))};
+    struct kp_script_place place = {.path = kp_mem_dup(&k->env.mem, path, strlen(path))};
 
     if (place.path == NULL)
         return kp_server_fail(k, -ENOMEM, "load %s: out of memory", path);
@@ -94,7 +122,7 @@ kelpie_load(kelpie *k, const char *path)
 int
 kelpie_check(kelpie *k, const char *path)
 {
-    if (k->in_step)
+    if (is_busy(k))
         return kp_server_fail(k, KELPIE_EMISUSE, "kelpie_check inside a handler");
     return load_path(k, path, kp_reload_check);
 }
@@ -102,7 +130,7 @@ kelpie_check(kelpie *k, const char *path)
 int
 kelpie_load_string(kelpie *k, const char *text, size_t len, const char *chunk_name)
 {
-    struct script_place place = {
+    struct kp_script_place place = {
         .text = kp_mem_dup(&k->env.mem, text, len),
         .chunk_name = kp_mem_dup(&k->env.mem, chunk_name, strlen(chunk_name)),
         .text_len = len,
