@@ -84,7 +84,8 @@ uint64_t kp_lua_check_seconds(lua_State *L, int index);
 
 /* Push the results of an operation; all return how many. [-0, +1 or +3]
  * result: true, or nil, message, code; count: a number or the same; changed: a boolean or
- * the same; closed: nil, "connection closed", "closed". */
+ * the same; closed: nil, "connection closed", "closed"; failure: nil, message, code. */
+int kp_lua_push_failure(lua_State *L, const char *message, const char *code);
 int kp_lua_push_result(lua_State *L, int result);
 int kp_lua_push_count(lua_State *L, int result);
 int kp_lua_push_changed(lua_State *L, int result);

@@ -38,8 +38,8 @@ kp_lua_check_part(lua_State *L, int index)
     return (struct iovec){.iov_base = (void *)(uintptr_t)bytes, .iov_len = len};
 }
 
-static int
-push_failure(lua_State *L, const char *message, const char *code)
+int
+kp_lua_push_failure(lua_State *L, const char *message, const char *code)
 {
     lua_pushnil(L);
     lua_pushstring(L, message);
@@ -50,7 +50,7 @@ push_failure(lua_State *L, const char *message, const char *code)
 int
 kp_lua_push_closed(lua_State *L)
 {
-    return push_failure(L, "connection closed", "closed");
+    return kp_lua_push_failure(L, "connection closed", "closed");
 }
 
 int
@@ -60,16 +60,16 @@ kp_lua_push_result(lua_State *L, int result)
     case KELPIE_ECLOSED:
         return kp_lua_push_closed(L);
     case KELPIE_EFULL:
-        return push_failure(L, "outbox full", "full");
+        return kp_lua_push_failure(L, "outbox full", "full");
     case KELPIE_EPROTO:
-        return push_failure(L, "message does not fit the framing", "protocol");
+        return kp_lua_push_failure(L, "message does not fit the framing", "protocol");
     case -ENOMEM:
-        return push_failure(L, "out of memory", "memory");
+        return kp_lua_push_failure(L, "out of memory", "memory");
     default:
         break;
     }
     if (result < 0)
-        return push_failure(L, strerror(-result), "failed");
+        return kp_lua_push_failure(L, strerror(-result), "failed");
     lua_pushboolean(L, 1);
     return 1;
 }

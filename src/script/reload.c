@@ -59,25 +59,16 @@ tell_success(struct kp_script *script, const struct success *success)
     kp_tell_log_sentence(script, KELPIE_LOG_INFO);
 }
 
-/* The load does not even begin, and nothing is counted. */
-static int
-refuse(struct kp_script *script, int rc, const char *why)
-{
-    snprintf(script->error, KP_ERROR_SIZE, "%s", why);
-    kp_tell_error(script);
-    return rc;
-}
-
 /* At most two generations serve: a third one waits until the first is gone. */
 static int
 check_may_load(struct kp_script *script)
 {
     if (script->in_call)
-        return refuse(script, KELPIE_EMISUSE,
-                      "scripts cannot be loaded inside a handler");
+        return kp_tell_refusal(script, KELPIE_EMISUSE,
+                               "scripts cannot be loaded inside a handler");
     if (script->retiring)
-        return refuse(script, -EBUSY,
-                      "the generation before still finishes its handlers");
+        return kp_tell_refusal(script, -EBUSY,
+                               "the generation before still finishes its handlers");
     return 0;
 }
 
@@ -135,8 +126,8 @@ kp_reload_check(struct kp_script *script)
     struct kp_stage stage;
 
     if (script->in_call)
-        return refuse(script, KELPIE_EMISUSE,
-                      "scripts cannot be loaded inside a handler");
+        return kp_tell_refusal(script, KELPIE_EMISUSE,
+                               "scripts cannot be loaded inside a handler");
 
     kp_tell_clear(script);
     int rc = kp_stage_run(&stage, script, NULL, false);

@@ -28,20 +28,12 @@
 #include "tell.h"
 
 static int
-refuse(struct kp_script *script, int rc, const char *why)
-{
-    snprintf(script->error, KP_ERROR_SIZE, "%s", why);
-    kp_tell_error(script);
-    return rc;
-}
-
-static int
 check_may_roll_back(struct kp_script *script)
 {
     if (script->in_call)
-        return refuse(script, KELPIE_EMISUSE, "no roll-back inside a handler");
+        return kp_tell_refusal(script, KELPIE_EMISUSE, "no roll-back inside a handler");
     if (!script->previous)
-        return refuse(script, -ENOENT, "there is no generation to roll back to");
+        return kp_tell_refusal(script, -ENOENT, "there is no generation to roll back to");
     return 0;
 }
 

@@ -10,6 +10,7 @@
  * protected call of its own. When that fails for want of memory the call raises instead, so
  * that a task is never left behind.
  */
+#include "bind.h"
 #include "sandbox.h"
 #include "task.h"
 
@@ -71,23 +72,13 @@ kp_task_sleep(lua_State *L, uint64_t duration_ns)
     return suspend(L, task, KP_WAIT_SLEEP);
 }
 
-/* Pushes nil, message, code. [-0, +3] */
-static int
-push_failure(lua_State *L, const char *message, const char *code)
-{
-    lua_pushnil(L);
-    lua_pushstring(L, message);
-    lua_pushstring(L, code);
-    return 3;
-}
-
 int
 kp_task_receive(lua_State *L, struct kelpie_conn *conn, const struct kp_framing *once,
                 uint64_t timeout_ns)
 {
     kp_coroutine_check_suspend(L);
     if (!kp_conn_is_open(conn) || conn->input_ended)
-        return push_failure(L, "connection closed", "closed");
+        return kp_lua_push_closed(L);
 
     struct kp_task *task = kp_generation_of(L)->current;
     struct kp_session *session = kp_session_get(conn);
@@ -175,7 +166,7 @@ push_resumption(lua_State *L)
     if (task->woke == KP_WOKE_OK)
         lua_pushlstring(L, resumption->message, resumption->len);
     else
-        n = push_failure(L, failures[task->woke][0], failures[task->woke][1]);
+        n = kp_lua_push_failure(L, failures[task->woke][0], failures[task->woke][1]);
     luaL_checkstack(task->co, n, "too many values");
     lua_xmove(L, task->co, n);
     resumption->n_args = n;

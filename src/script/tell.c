@@ -146,3 +146,11 @@ kp_tell_log_sentence(struct kp_script *script, enum kelpie_level level)
                  script->report);
     kp_tell_quietly(script);
 }
+
+int
+kp_tell_refusal(struct kp_script *script, int error, const char *why)
+{
+    snprintf(script->error, KP_ERROR_SIZE, "%s", why);
+    kp_tell_error(script);
+    return error;
+}

@@ -27,6 +27,10 @@ void kp_tell_failure(struct kp_script *script, const char *what);
 /* The report becomes script->error. */
 void kp_tell_error(struct kp_script *script);
 
+/* What was asked for does not even begin: error and report become why.
+ * Returns   error. */
+int kp_tell_refusal(struct kp_script *script, int error, const char *why);
+
 /* End a report: write each line of it, or its sentence only, as a log record; then escape in
  * the report itself what is not printable. kp_tell_quietly writes nothing. */
 void kp_tell_log(struct kp_script *script, enum kelpie_level level);
