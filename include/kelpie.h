@@ -206,8 +206,10 @@ KELPIE_API int kelpie_load(kelpie *k, const char *path);
 KELPIE_API int kelpie_load_string(kelpie *k, const char *text, size_t len,
                                   const char *chunk_name);
 
-/* Loads and checks a script without serving it: what kelpie_load would say.
- * Returns   as kelpie_load; kelpie_errmsg has all errors that were found, one a line. */
+/* Loads and checks a script without serving it: what kelpie_load would say, and warnings
+ * of globals that are used and nobody defines.
+ * Returns   how many warnings, or an error as kelpie_load; kelpie_errmsg has all that were
+ *           found, one a line. */
 KELPIE_API int kelpie_check(kelpie *k, const char *path);
 
 /* Listens on an address: "127.0.0.1:8080", "[::1]:8080", "*:8080" (all IPv4), ":0" (a free

@@ -91,13 +91,16 @@ kd_cmd_check(const struct kd_options *options)
         return EX_OSERR;
     }
     rc = kelpie_check(k, options->script);
-    if (rc < 0 || options->json)
-        print_all(options, rc < 0 ? kelpie_errmsg(k) : "");
+    if (rc != 0 || options->json)
+        print_all(options, rc != 0 ? kelpie_errmsg(k) : "");
     kelpie_free(k);
-    if (rc == 0 && !options->json) {
+    if (rc >= 0 && !options->json) {
         char line[1024];
         (void)kd_log_escape(line, sizeof(line), options->script);
-        printf("%s: ok\n", line);
+        if (rc == 0)
+            printf("%s: ok\n", line);
+        else
+            printf("%s: ok, %d warning%s\n", line, rc, rc == 1 ? "" : "s");
     }
     if (fflush(stdout) != 0)
         return EX_IOERR;

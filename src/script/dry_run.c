@@ -162,6 +162,15 @@ tell_rejected(struct kp_script *script, const struct kp_stage *stage)
     tell_files(script, &stage->sources);
 }
 
+/* Warnings are not a failure. */
+static int
+check_only(struct kp_script *script)
+{
+    int rc = kp_reload_check(script);
+
+    return rc < 0 ? rc : 0;
+}
+
 int
 kp_reload_dry_run(struct kp_script *script)
 {
@@ -169,7 +178,7 @@ kp_reload_dry_run(struct kp_script *script)
     struct kp_stage stage;
 
     if (!script->live || script->in_call)
-        return kp_reload_check(script);
+        return check_only(script);
 
     kp_tell_clear(script);
     int rc = kp_stage_run(&stage, script, script->live, false);

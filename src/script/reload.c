@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "globals.h"
 #include "net/conns.h"
 #include "stage.h"
 #include "swap.h"
@@ -131,6 +132,8 @@ kp_reload_check(struct kp_script *script)
 
     kp_tell_clear(script);
     int rc = kp_stage_run(&stage, script, NULL, false);
+    if (rc == 0)
+        rc = kp_globals_check(&stage);
     kp_stage_clear(&stage);
     kp_tell_error(script);
     kp_tell_quietly(script);

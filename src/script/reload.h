@@ -41,7 +41,7 @@ int kp_reload_rollback(struct kp_script *script) KP_MUST_CHECK;
 bool kp_reload_is_rolled_back_content(struct kp_script *script);
 
 /* Loads and checks without serving: `kelpie check`.
- * Returns   as kp_reload; script->error has all errors, one a line. */
+ * Returns   how many warnings, or as kp_reload; script->error has them all, one a line. */
 int kp_reload_check(struct kp_script *script) KP_MUST_CHECK;
 
 #endif

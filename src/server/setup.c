@@ -92,8 +92,9 @@ load_from(kelpie *k, struct kp_script_place *place, int (*load)(struct kp_script
         return 0;
     }
     int rc = load(&k->script);
-    if (rc < 0) {
+    if (rc != 0)
         kp_server_fail(k, rc, "%s", k->script.error);
+    if (rc < 0) {
         take_place(&k->script);
         put_place(&k->script, &old);
         free_place(k, place);
