@@ -163,6 +163,7 @@ kelpie_free(kelpie *k)
     end_handlers(k);
     kp_net_clear(&k->net);
     kp_script_clear(&k->script);
+    kp_script_watch_clear(k);
     kp_watches_clear(k);
     kp_host_timers_clear(k);
     kp_timer_cancel(&k->timers, &k->drain_timer);
@@ -295,6 +296,7 @@ serve_requests(kelpie *k)
         serve_rollback(k);
         serve_reload(k);
     }
+    kp_script_watch_follow(k);
     if (k->is_draining && kp_conns_count(&k->net) == 0)
         k->is_finished = true;
 }

@@ -72,6 +72,7 @@ load_from(kelpie *k, struct script_place *place, int (*load)(struct kp_script *s
     } else {
         free_place(k, &old);
     }
+    kp_script_watch_follow(k);
     return rc;
 }
 
