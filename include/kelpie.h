@@ -268,6 +268,19 @@ KELPIE_API void kelpie_reload(kelpie *k);
  * Threads   any; also signal handlers. */
 KELPIE_API void kelpie_rollback(kelpie *k);
 
+/* Switches on (on is not 0) or off: a reload whenever a file of the scripts has changed on
+ * disk, for people who write them. Watched are the main file, all that it requires, and the
+ * places where a module was looked for and not found, also those of a load that was rejected.
+ * The reload comes when nothing has happened for 60 ms, at the latest 1 s after the first
+ * change, and only when bytes are different; a file that is gone or empty has the whole second
+ * to come back. The log says which file has changed, then what came of the reload. A version
+ * that was rolled back is not loaded again before a file changes. What cannot be watched, for
+ * want of descriptors or because its file system does not tell, is looked at once a second.
+ * It takes one descriptor for each file and folder, at most 256. Text that was loaded from
+ * memory does not change.
+ * Returns   0, also when it was on or off already; -ENOMEM. */
+KELPIE_API int kelpie_watch_scripts(kelpie *k, int on);
+
 /* Stops accepting, calls on_shutdown, lets handlers finish and outboxes empty, closes all
  * connections with reason "shutdown", at the latest after drain_timeout_ms; then kelpie_run
  * returns 0. A second call closes what is left at once.

@@ -218,7 +218,8 @@ given_every_flag_when_parsed_then_every_value_arrives(void **state)
     kd_options_clear(&o);
 
     assert_parses(&o, "--log-level debug --log-format json --log-file /tmp/l --allow io "
-                      "--allow os s");
+                      "--allow os -w s");
+    assert_true(o.watch);
     assert_int_equal(o.server.log_level, KELPIE_LOG_DEBUG);
     assert_int_equal(o.log_format, KD_LOG_JSON);
     assert_string_equal(o.log_file, "/tmp/l");

@@ -233,7 +233,12 @@ load_scripts(struct run *run)
 {
     int rc = kelpie_load(run->k, run->options->script);
 
-    return rc < 0 ? kd_exit_of_load(rc) : EX_OK; /* the library has logged why */
+    if (rc < 0)
+        return kd_exit_of_load(rc); /* the library has logged why */
+    if (!run->options->watch || kelpie_watch_scripts(run->k, 1) == 0)
+        return EX_OK;
+    kd_log_write(&run->log, KELPIE_LOG_ERROR, "%s", kelpie_errmsg(run->k));
+    return EX_OSERR;
 }
 
 static int

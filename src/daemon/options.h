@@ -50,6 +50,7 @@ struct kd_options {
     bool no_rollback;
     bool json, drop, dry_run, wait; /* of check, reload, status */
     bool fastopen;
+    bool watch;
 
     enum kd_source source; /* of the values that are being set */
     char why[KD_WHY_SIZE]; /* what was wrong, in a sentence */

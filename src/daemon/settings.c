@@ -50,6 +50,11 @@ const struct kd_setting kd_settings[] = {
      .value = "FILE",
      .help = "a Lua file that returns a table of these names, with _ for -;\n"
              "flags win over it"},
+    {.name = "watch",
+     .letter = 'w',
+     .kind = KD_KIND_FLAG,
+     .offset = AT(watch),
+     .help = "reload whenever a file of the scripts changes; for development"},
     {.name = "max-clients",
      .kind = KD_KIND_COUNT,
      .offset = SERVER(max_clients),

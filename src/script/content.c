@@ -14,14 +14,18 @@
 
 #include "source.h"
 
+uint64_t
+kp_content_hash(uint64_t hash, const char *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++) /* FNV-1a */
+        hash = (hash ^ (unsigned char)bytes[i]) * UINT64_C(1099511628211);
+    return hash;
+}
+
 static uint64_t
 hash_of(const struct kp_source_file *file)
 {
-    uint64_t h = UINT64_C(14695981039346656037); /* FNV-1a */
-
-    for (size_t i = 0; i < file->len; i++)
-        h = (h ^ (unsigned char)file->bytes[i]) * UINT64_C(1099511628211);
-    return h;
+    return kp_content_hash(KP_CONTENT_HASH, file->bytes, file->len);
 }
 
 void

@@ -22,6 +22,11 @@ struct kp_content {
     struct kp_node files; /* kp_content_file; the first is the main one */
 };
 
+#define KP_CONTENT_HASH UINT64_C(14695981039346656037) /* of no bytes */
+
+/* Continues a hash over the next len bytes. */
+uint64_t kp_content_hash(uint64_t hash, const char *bytes, size_t len);
+
 void kp_content_init(struct kp_content *content);
 void kp_content_clear(struct kp_content *content, struct kp_mem *mem);
 

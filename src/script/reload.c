@@ -27,6 +27,8 @@ static int
 reject(struct kp_script *script, int rc)
 {
     script->reloads_rejected++;
+    if (!script->live) /* there is nothing that could be loaded again */
+        kp_footprint_clear(&script->footprint, &script->env->mem);
     kp_tell_failure(script, "reload rejected");
     kp_tell_log(script, KELPIE_LOG_ERROR);
     return rc;
@@ -85,12 +87,13 @@ reload(struct kp_script *script, bool drop)
 
     kp_tell_clear(script);
     rc = kp_stage_run(&stage, script, script->live, drop);
+    success.n_files = stage.sources.n_files;
+    kp_footprint_take(&script->footprint, &stage.sources, rc == 0);
     if (rc != 0) {
         kp_stage_clear(&stage);
         return reject(script, rc);
     }
 
-    success.n_files = stage.sources.n_files;
     if (stage.has_carry) {
         success.n_roots = stage.carry.n_roots;
         success.n_dropped = stage.carry.n_problems;

@@ -60,6 +60,7 @@ kp_script_init(struct kp_script *script, struct kp_net *net,
     kp_timer_init(&script->retire_timer, on_retire_timeout, script);
     kp_probation_init(script);
     kp_content_init(&script->rolled_back);
+    kp_footprint_init(&script->footprint);
     return 0;
 }
 
@@ -80,6 +81,7 @@ kp_script_clear(struct kp_script *script)
     script->live = NULL; /* nothing is called any more */
     kp_probation_end(script);
     kp_content_clear(&script->rolled_back, mem);
+    kp_footprint_clear(&script->footprint, mem);
     kp_timer_cancel(script->timers, &script->retire_timer);
     kp_generation_free(script->retiring);
     script->retiring = NULL;

@@ -9,6 +9,7 @@
 #define KP_SCRIPT_H
 
 #include "content.h"
+#include "footprint.h"
 #include "net/conn.h"
 
 struct kp_generation;
@@ -71,6 +72,7 @@ struct kp_script {
     struct kp_timer probation_timer; /* runs while `previous` is kept in any case */
     bool roll_back_failed;           /* of itself; not tried again in this probation */
     struct kp_content rolled_back;   /* what the generation rolled back from was */
+    struct kp_footprint footprint;   /* the files that the last load has looked at */
 
     /* What dispatch needs to know quickly. */
     bool in_call;                /* a handler is running: no other may start */

@@ -26,6 +26,7 @@ kp_sources_init(struct kp_sources *sources, struct kp_script *script)
     memset(sources, 0, sizeof *sources);
     sources->script = script;
     kp_list_init(&sources->files);
+    kp_list_init(&sources->missing);
 }
 
 static struct kp_mem *
@@ -34,8 +35,8 @@ sources_mem(const struct kp_sources *sources)
     return &sources->script->env->mem;
 }
 
-static void
-file_free(struct kp_mem *mem, struct kp_source_file *file)
+void
+kp_source_file_free(struct kp_mem *mem, struct kp_source_file *file)
 {
     if (file->chunk_name)
         kp_mem_free(mem, file->chunk_name, strlen(file->chunk_name) + 1);
@@ -50,7 +51,9 @@ kp_sources_clear(struct kp_sources *sources)
     struct kp_node *node;
 
     while ((node = kp_list_pop(&sources->files)))
-        file_free(mem, kp_container_of(node, struct kp_source_file, node));
+        kp_source_file_free(mem, kp_container_of(node, struct kp_source_file, node));
+    while ((node = kp_list_pop(&sources->missing)))
+        kp_source_file_free(mem, kp_container_of(node, struct kp_source_file, node));
     if (sources->folder)
         kp_mem_free(mem, sources->folder, strlen(sources->folder) + 1);
     kp_sources_init(sources, sources->script);
@@ -76,10 +79,9 @@ check_is_script(const struct stat *st)
     return st->st_size > (off_t)KP_SOURCE_MAX_SIZE ? -EFBIG : 0;
 }
 
-/* Opens a file and says what it is. O_NONBLOCK keeps a named pipe from holding us up.
- * Returns   a descriptor, or negative errno. */
-static int
-open_script(struct kp_sys *sys, const char *path, struct stat *st)
+/* O_NONBLOCK keeps a named pipe from holding us up. */
+int
+kp_source_open(struct kp_sys *sys, const char *path, struct stat *st)
 {
     int fd = kp_sys_open(sys, path, O_RDONLY | O_NONBLOCK, 0);
 
@@ -157,7 +159,7 @@ file_new(struct kp_mem *mem, const char *prefix, const char *name)
     kp_list_init(&file->node);
     file->chunk_name = kp_mem_alloc(mem, size);
     if (!file->chunk_name) {
-        file_free(mem, file);
+        kp_source_file_free(mem, file);
         return NULL;
     }
     snprintf(file->chunk_name, size, "%s%s", prefix, name);
@@ -173,9 +175,9 @@ sources_add(struct kp_sources *sources, struct kp_source_file *file)
 }
 
 static const struct kp_source_file *
-sources_find(const struct kp_sources *sources, const char *path)
+find_file(const struct kp_node *files, const char *path)
 {
-    kp_list_each(node, &sources->files) {
+    kp_list_each(node, files) {
         const struct kp_source_file *file =
             kp_container_of(node, struct kp_source_file, node);
 
@@ -183,6 +185,24 @@ sources_find(const struct kp_sources *sources, const char *path)
             return file;
     }
     return NULL;
+}
+
+/* Remembers a place where a file was looked for in vain: who watches the script wants to know
+ * when it is there.
+ * Returns   error, or -ENOMEM. */
+static int
+add_missing(struct kp_sources *sources, const char *path, int error)
+{
+    if (error == -ENOMEM || find_file(&sources->missing, path))
+        return error;
+
+    struct kp_source_file *file = file_new(sources_mem(sources), "@", path);
+    if (!file)
+        return -ENOMEM;
+    file->on_disk = true;
+    file->error = error;
+    kp_list_append(&sources->missing, &file->node);
+    return error;
 }
 
 int
@@ -193,12 +213,12 @@ kp_sources_read(struct kp_sources *sources, const char *path,
     struct kp_sys *sys = &sources->script->env->sys;
     struct stat st;
 
-    if ((*out = sources_find(sources, path)))
+    if ((*out = find_file(&sources->files, path)))
         return 0;
 
-    int fd = open_script(sys, path, &st);
+    int fd = kp_source_open(sys, path, &st);
     if (fd < 0)
-        return fd;
+        return add_missing(sources, path, fd);
 
     int rc = -ENOMEM;
     struct kp_source_file *file = file_new(mem, "@", path);
@@ -213,8 +233,8 @@ kp_sources_read(struct kp_sources *sources, const char *path,
     (void)kp_sys_close(sys, fd); /* only read from: nothing can be lost */
     if (rc != 0) {
         if (file)
-            file_free(mem, file);
-        return rc;
+            kp_source_file_free(mem, file);
+        return add_missing(sources, path, rc);
     }
     sources_add(sources, file);
     *out = file;
@@ -234,7 +254,7 @@ add_text(struct kp_sources *sources, const struct kp_source_file **out)
     if (script->text_len > 0) {
         file->bytes = kp_mem_alloc(mem, script->text_len);
         if (!file->bytes) {
-            file_free(mem, file);
+            kp_source_file_free(mem, file);
             return -ENOMEM;
         }
         memcpy(file->bytes, script->text, script->text_len);
@@ -258,8 +278,10 @@ find_main(struct kp_sources *sources, char *out, size_t size)
 
     snprintf(out, size, "%s", path);
     int rc = kp_sys_stat(&sources->script->env->sys, path, &st);
-    if (rc < 0 || !S_ISDIR(st.st_mode))
-        return rc < 0 ? rc : 0;
+    if (rc < 0)
+        return add_missing(sources, path, rc);
+    if (!S_ISDIR(st.st_mode))
+        return 0;
     while (len > 0 && path[len - 1] == '/')
         len--;
     int n = snprintf(out, size, "%.*s/init.lua", (int)len, path);
@@ -319,7 +341,7 @@ file_is_unchanged(struct kp_sys *sys, const struct kp_source_file *file)
         st.st_ino != file->ino || st.st_size != file->size || st.st_mtime != file->mtime)
         return false;
 
-    int fd = open_script(sys, file->path, &st);
+    int fd = kp_source_open(sys, file->path, &st);
     if (fd < 0)
         return false;
     bool is_same = has_same_bytes(sys, fd, file);

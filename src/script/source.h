@@ -10,6 +10,13 @@
 
 #define KP_SOURCE_MAX_SIZE (16u << 20) /* a larger file is no script */
 
+/* What one look at a file has found. */
+struct kp_sighting {
+    int error; /* 0; negative errno of reading it */
+    size_t len;
+    uint64_t hash;
+};
+
 /* One script file as it was read. */
 struct kp_source_file {
     struct kp_node node;
@@ -22,6 +29,9 @@ struct kp_source_file {
     ino_t ino;
     off_t size;
     time_t mtime;
+    int error;     /* 0; negative errno: it could not be read, is in `missing` */
+    uint64_t hash; /* kept by footprint.c, as the next */
+    struct kp_sighting seen; /* what is on disk now */
 };
 
 /* The files of one load. */
@@ -29,6 +39,8 @@ struct kp_sources {
     struct kp_script *script;
     struct kp_node files; /* in order of reading; the first is the main one */
     size_t n_files;
+    struct kp_node
+        missing; /* kp_source_file: looked for, but not there or not readable */
     char *
         folder; /* of the main file, with its slash: where require looks; NULL for text */
 
@@ -40,6 +52,13 @@ struct kp_sources {
 
 void kp_sources_init(struct kp_sources *sources, struct kp_script *script);
 void kp_sources_clear(struct kp_sources *sources);
+
+/* Opens a script file for reading, and says what it is.
+ * Returns   a descriptor; negative errno of open(2), -EISDIR, -EINVAL for a pipe or device,
+ *           -EFBIG above KP_SOURCE_MAX_SIZE. */
+int kp_source_open(struct kp_sys *sys, const char *path, struct stat *st) KP_MUST_CHECK;
+
+void kp_source_file_free(struct kp_mem *mem, struct kp_source_file *file);
 
 /* Reads a file once; asks for the same path again find the same bytes.
  * Returns   0; negative errno (-ENOENT, -EACCES, -EISDIR, -EINVAL for a pipe or device,

@@ -164,6 +164,7 @@ kelpie_free(kelpie *k)
     kp_net_clear(&k->net);
     kp_setup_settle_load(k, false);
     kp_script_clear(&k->script);
+    kp_script_watch_clear(k);
     kp_watches_clear(k);
     kp_host_timers_clear(k);
     kp_timer_cancel(&k->timers, &k->drain_timer);
@@ -297,6 +298,7 @@ serve_requests(kelpie *k)
         serve_rollback(k);
         serve_reload(k);
     }
+    kp_script_watch_follow(k);
     if (k->is_draining && kp_conns_count(&k->net) == 0)
         k->is_finished = true;
 }

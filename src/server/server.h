@@ -48,6 +48,7 @@ struct kelpie {
     struct kp_post_queue posts;
     struct kp_control *control; /* NULL: there is no control socket */
     uint64_t started_ns;
+    struct kp_script_watch *script_watch; /* NULL: off; private to watch_scripts.c */
 
     /* Requests of other threads and signal handlers, served at the end of a step. */
     atomic_bool stop_wanted;
@@ -92,6 +93,10 @@ void kp_setup_settle_load(kelpie *k, bool loaded);
 int kp_posts_init(struct kp_post_queue *posts);
 void kp_posts_run(kelpie *k);
 void kp_posts_clear(kelpie *k); /* drops what did not run */
+
+/* watch_scripts.c. follow: after a load, whose files are the ones to watch from now on. */
+void kp_script_watch_follow(kelpie *k);
+void kp_script_watch_clear(kelpie *k);
 
 /* watch.c and host_timer.c: drop all */
 void kp_watches_clear(kelpie *k);

@@ -101,6 +101,7 @@ load_from(kelpie *k, struct kp_script_place *place, int (*load)(struct kp_script
     } else {
         free_place(k, &old);
     }
+    kp_script_watch_follow(k);
     return rc;
 }
 
