@@ -207,7 +207,7 @@ KELPIE_API int kelpie_load_string(kelpie *k, const char *text, size_t len,
                                   const char *chunk_name);
 
 /* Loads and checks a script without serving it: what kelpie_load would say, and warnings
- * of globals that are used and nobody defines.
+ * of globals that are used and nobody defines, and of kept tables that nothing uses.
  * Returns   how many warnings, or an error as kelpie_load; kelpie_errmsg has all that were
  *           found, one a line. */
 KELPIE_API int kelpie_check(kelpie *k, const char *path);

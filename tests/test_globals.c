@@ -1,5 +1,6 @@
 /*
- * test_globals.c - what `kelpie check` says about names that nobody defines
+ * test_globals.c - the warnings of `kelpie check`: names that nobody defines, and kept tables
+ * that nothing uses
  */
 #include "reload_kit.h"
 #include "script/reload.h"
@@ -79,6 +80,27 @@ given_every_kind_of_constant_and_long_code_when_checked_then_lines_are_right(voi
 }
 
 static void
+given_kept_tables_when_checked_then_those_that_no_handler_holds_are_told(void **state)
+{
+    struct reload_kit *kit = *state;
+
+    int n = check(kit, "local kelpie = require('kelpie')\n"
+                       "kelpie.keep('dropped', {})\n"
+                       "local unused = kelpie.keep('unused', {})\n"
+                       "local used = kelpie.keep('used', { n = 0 })\n"
+                       "local inner = kelpie.keep('inner', { list = {} }).list\n"
+                       "return { on_message = function() used.n = used.n + 1\n"
+                       "   return inner end }");
+
+    assert_int_equal(n, 2);
+    rk_assert_has(kit->sk.script.error, "/init.lua: warning: nothing uses the table of "
+                                        "kelpie.keep 'dropped'");
+    rk_assert_has(kit->sk.script.error, "kelpie.keep 'unused'");
+    rk_assert_has_not(kit->sk.script.error, "kelpie.keep 'inner'");
+    rk_assert_has_not(kit->sk.script.error, "kelpie.keep 'used'");
+}
+
+static void
 given_no_memory_at_any_point_when_checked_then_it_is_an_error_or_no_warning(void **state)
 {
     struct reload_kit *kit = *state;
@@ -107,6 +129,7 @@ main(void)
         TEST(given_names_that_are_there_when_checked_then_there_is_no_warning),
         TEST(
             given_every_kind_of_constant_and_long_code_when_checked_then_lines_are_right),
+        TEST(given_kept_tables_when_checked_then_those_that_no_handler_holds_are_told),
         TEST(given_no_memory_at_any_point_when_checked_then_it_is_an_error_or_no_warning),
     };
 

@@ -338,7 +338,7 @@ given_a_good_script_when_checked_then_nothing_serves(void **state)
     struct reload_kit *kit = *state;
     rk_write(kit, "init.lua",
              "local k = require('kelpie').keep('x', {})\n"
-             "return { on_load = function() error('never called') end,\n"
+             "return { on_load = function() error('never called', k.level) end,\n"
              "   self_test = function() print('tested') end }");
 
     assert_int_equal(kp_reload_check(&kit->sk.script), 0);

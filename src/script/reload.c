@@ -20,6 +20,7 @@
 #include "stage.h"
 #include "swap.h"
 #include "tell.h"
+#include "unused.h"
 
 #define MAX_REASON 700 /* bytes of the first line of an error */
 
@@ -124,6 +125,15 @@ kp_reload_drop(struct kp_script *script)
     return reload(script, true);
 }
 
+/* Returns how many warnings script->error has. */
+static int
+check_for_warnings(struct kp_stage *stage)
+{
+    int n = kp_globals_check(stage);
+
+    return n + kp_unused_check(stage);
+}
+
 int
 kp_reload_check(struct kp_script *script)
 {
@@ -136,7 +146,7 @@ kp_reload_check(struct kp_script *script)
     kp_tell_clear(script);
     int rc = kp_stage_run(&stage, script, NULL, false);
     if (rc == 0)
-        rc = kp_globals_check(&stage);
+        rc = check_for_warnings(&stage);
     kp_stage_clear(&stage);
     kp_tell_error(script);
     kp_tell_quietly(script);
