@@ -211,6 +211,17 @@ step_until_quiet(struct fixture *f)
     while (kp_timers_next(&k->timers) < k->loop.now_ns + 500 * KP_NS_PER_MS);
 }
 
+/* Makes steps, each of them some time after the one before. */
+static void
+pass(struct fixture *f, int n_steps, uint64_t ms)
+{
+    for (int i = 0; i < n_steps; i++) {
+        sv_step(&f->kit);
+        fault_clock_advance(&f->sys, ms * KP_NS_PER_MS);
+    }
+    sv_step(&f->kit);
+}
+
 static size_t
 count(const char *text, const char *word)
 {
@@ -276,12 +287,15 @@ given_a_file_when_emptied_and_then_written_then_only_the_whole_is_loaded(void **
     save(f, "init.lua", saying("one"));
     start(f);
 
-    save(f, "init.lua", "");
-    for (int i = 0; i < 100; i++)
-        sv_step(&f->kit);
-    save(f, "init.lua", saying("two"));
+    sv_step(&f->kit);
+    fault_clock_set(&f->sys, f->kit.k->loop.now_ns);
 
-    sv_expect_printed(&f->kit, "two");
+    save(f, "init.lua", "");
+    pass(f, 3, 300);
+    save(f, "init.lua", saying("two"));
+    pass(f, 2, 100);
+
+    assert_non_null(strstr(f->kit.printed, "two"));
     assert_log_lacks(f, "rejected");
 }
 
@@ -421,9 +435,12 @@ given_a_module_that_is_no_more_required_when_it_changes_then_nothing(void **stat
     save(f, "init.lua", asking);
     save(f, "what.lua", "return 'old'");
     start(f);
+    step_until_quiet(f);
+    int fds = sv_open_fds();
     save(f, "init.lua", saying("alone"));
     sv_expect_printed(&f->kit, "alone");
     step_until_quiet(f);
+    assert_int_equal(sv_open_fds(), fds - 1);
 
     save(f, "what.lua", "return 'unseen'");
     step_until_quiet(f);
@@ -640,6 +657,49 @@ given_a_poll_when_nothing_changes_then_files_are_not_even_opened(void **state)
 }
 
 static void
+given_a_poll_when_stat_hides_a_change_of_the_last_second_then_it_is_found(void **state)
+{
+    struct fixture *f = *state;
+    struct stat st;
+    save(f, "init.lua", asking);
+    save(f, "what.lua", "return 'old'");
+    assert_int_equal(stat(in_folder(f, "what.lua"), &st), 0);
+    f->vnode_error = EOPNOTSUPP;
+    start(f);
+    sv_expect_log(&f->kit, "cannot be watched");
+    fault_clock_set(&f->sys, f->kit.k->loop.now_ns);
+    pass(f, 1, 500); /* the look after the watches were to begin */
+
+    const struct timeval times[2] = {{st.st_mtime, 0}, {st.st_mtime, 0}};
+    put(f, "what.lua", 0, "return 'new'");
+    assert_int_equal(utimes(in_folder(f, "what.lua"), times), 0);
+    pass(f, 2, 1000);
+
+    assert_non_null(strstr(f->kit.printed, "what is new"));
+}
+
+static void
+given_a_poll_when_a_load_stays_rejected_then_it_is_tried_once_for_each_change(
+    void **state)
+{
+    struct fixture *f = *state;
+    save(f, "init.lua", asking);
+    save(f, "what.lua", "return 'old'");
+    f->vnode_error = EOPNOTSUPP;
+    start(f);
+    sv_expect_log(&f->kit, "cannot be watched");
+    fault_clock_set(&f->sys, f->kit.k->loop.now_ns);
+
+    delete (f, "init.lua");
+    pass(f, 6, 1000);
+    assert_int_equal(count(f->kit.log, "reload rejected"), 1);
+    save(f, "what.lua", "return 'longer'");
+    pass(f, 6, 1000);
+
+    assert_int_equal(count(f->kit.log, "reload rejected"), 2);
+}
+
+static void
 given_no_descriptors_when_files_change_then_they_are_polled(void **state)
 {
     struct fixture *f = *state;
@@ -800,6 +860,9 @@ main(void)
         TEST(
             given_a_file_system_that_does_not_tell_when_a_file_changes_then_a_poll_sees_it),
         TEST(given_a_poll_when_nothing_changes_then_files_are_not_even_opened),
+        TEST(given_a_poll_when_stat_hides_a_change_of_the_last_second_then_it_is_found),
+        TEST(
+            given_a_poll_when_a_load_stays_rejected_then_it_is_tried_once_for_each_change),
         TEST(given_no_descriptors_when_files_change_then_they_are_polled),
         TEST(given_no_descriptor_to_read_with_when_looking_then_it_is_no_change),
         TEST(given_memory_that_ends_anywhere_when_files_change_then_it_recovers),
