@@ -73,12 +73,17 @@ tmp_place(struct place *out)
     out->prefix = "";
 }
 
+/* A longer folder leaves no room in a sun_path for the name. */
+#define MAX_FOLDER 60
+
 /* Writes FOLDER/PREFIX PID.sock. Returns whether it fits. */
 static bool
 socket_path(char out[KD_CONTROL_PATH_SIZE], const struct place *place, long pid)
 {
-    int len = snprintf(out, KD_CONTROL_PATH_SIZE, "%s/%s%ld%s", place->folder,
-                       place->prefix, pid, SUFFIX);
+    if (strlen(place->folder) > MAX_FOLDER)
+        return false;
+    int len = snprintf(out, KD_CONTROL_PATH_SIZE, "%.*s/%s%ld%s", MAX_FOLDER,
+                       place->folder, place->prefix, pid, SUFFIX);
 
     return len > 0 && len < KD_CONTROL_PATH_SIZE;
 }
