@@ -9,6 +9,6 @@ set -eu
 cd "$(dirname "$0")/.."
 sh src/dist/packages.sh run
 mkdir -p build
-cmake --preset release >build/serve.log 2>&1 || { cat build/serve.log; exit 1; }
-cmake --build --preset release >>build/serve.log 2>&1 || { cat build/serve.log; exit 1; }
+cmake --preset release -DKELPIE_BUILD_TESTS=OFF -DKELPIE_BUILD_EXAMPLES=OFF >build/serve.log 2>&1 || { cat build/serve.log; exit 1; }
+cmake --build --preset release --target kelpie_daemon >>build/serve.log 2>&1 || { cat build/serve.log; exit 1; }
 exec build/release/kelpie run "$@" scripts
