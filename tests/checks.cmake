@@ -14,7 +14,11 @@ kelpie_add_script_test(symbols symbols.sh $<TARGET_FILE:kelpie_archive>)
 if(KELPIE_BUILD_DAEMON)
   kelpie_add_script_test(readme test_readme.sh $<TARGET_FILE:kelpie_daemon>)
   set_tests_properties(readme PROPERTIES ENVIRONMENT "CC=${CMAKE_C_COMPILER}")
+  kelpie_add_script_test(man test_man.sh $<TARGET_FILE:kelpie_daemon>)
 endif()
+# What strangers do with an installed kelpie: builds of their own, without sanitizers.
+kelpie_add_script_test(install test_install.sh "${PROJECT_SOURCE_DIR}")
+set_tests_properties(install PROPERTIES TIMEOUT 600)
 
 # The public header stands alone, as C99 and as C++.
 add_test(NAME header_c99 COMMAND ${CMAKE_C_COMPILER} -std=c99 -pedantic -Wall -Wextra -Werror
