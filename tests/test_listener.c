@@ -323,16 +323,32 @@ given_a_descriptor_that_does_not_listen_when_opened_then_it_is_refused_by_name(
     close(fd);
 }
 
+/* It would be deaf for ever, and nobody would know. */
+static void
+given_a_listener_when_its_watch_is_refused_then_it_is_tried_again(void **state)
+{
+    struct net_kit *kit = *state;
+    struct kp_listener *listener = nk_listen(kit, ":0");
+    struct kp_event event = {.filter = KP_READ, .watch_failed = true, .error = ENOMEM};
+
+    listener->source.fn(listener->source.arg, &event);
+    int peer = nk_connect(listener);
+    nk_settle(kit);
+    nk_told(kit, "");
+    assert_non_null(strstr(kit->log, "cannot be watched"));
+    nk_pass(kit, KP_ACCEPT_RETRY_NS);
+
+    assert_true(nk_until(kit, "connect 0"));
+    close(peer);
+}
+
 static void
 given_listeners_when_stopped_then_nobody_is_accepted_and_connections_live(void **state)
 {
     struct net_kit *kit = *state;
     struct kp_listener *listener = nk_listen(kit, "old=:0");
-    struct kp_event event = {.filter = KP_READ, .watch_failed = true, .error = ENOMEM};
     int peer = nk_connect(listener);
     assert_true(nk_until(kit, "connect 0"));
-    listener->source.fn(listener->source.arg, &event);
-    assert_non_null(strstr(kit->log, "cannot be watched"));
 
     kp_listeners_stop(&kit->net);
     nk_say(peer, "still here\n");
@@ -365,6 +381,7 @@ main(void)
         TEST(given_an_inherited_listening_socket_when_opened_then_it_accepts),
         TEST(
             given_a_descriptor_that_does_not_listen_when_opened_then_it_is_refused_by_name),
+        TEST(given_a_listener_when_its_watch_is_refused_then_it_is_tried_again),
         TEST(given_listeners_when_stopped_then_nobody_is_accepted_and_connections_live),
     };
 

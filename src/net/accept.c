@@ -7,6 +7,7 @@
  *     ECONNABORTED, EPROTO, EPERM...  an error of that one connection: the next
  *     EMFILE, ENFILE                  give up the spare descriptor, accept with it, refuse
  *     ENOBUFS, ENOMEM, anything else  all listeners pause
+ *     (the kernel refuses the watch)  the same
  *
  * Listeners are level-triggered: what the bound leaves is told again. For the same reason
  * one that cannot accept would be told for ever, at full speed, so without a descriptor
@@ -216,6 +217,13 @@ get_over(struct kp_listener *listener, int error)
     log_trouble(listener, error, "accepting pauses");
     pause_all(listener->net);
     return false;
+}
+
+void
+kp_accept_fail_watch(struct kp_listener *listener, int error)
+{
+    log_trouble(listener, error, "it cannot be watched, accepting pauses");
+    pause_all(listener->net);
 }
 
 void

@@ -15,4 +15,7 @@ void kp_accept_init(struct kp_net *net);
  * Calls     hooks.configure. */
 void kp_accept(struct kp_listener *listener);
 
+/* The kernel cannot watch a listener just now: all of them pause, and try again later. */
+void kp_accept_fail_watch(struct kp_listener *listener, int error);
+
 #endif

@@ -126,9 +126,7 @@ on_acceptable(void *arg, const struct kp_event *event)
     struct kp_listener *listener = arg;
 
     if (event->watch_failed)
-        kp_log_write(&listener->net->env->log, KELPIE_LOG_ERROR,
-                     "listen %s: cannot be watched: %s", listener->text,
-                     strerror(event->error));
+        kp_accept_fail_watch(listener, event->error);
     else
         kp_accept(listener);
 }
