@@ -12,6 +12,14 @@
 
 #define UNUSED __attribute__((unused))
 
+static bool
+expect_reset(struct net_kit *kit, struct kelpie_conn *conn)
+{
+    (void)kit;
+    assert_true(conn->aborted);
+    return true;
+}
+
 static int
 setup_with_limits(void **state)
 {
@@ -84,6 +92,25 @@ given_a_message_that_trickles_when_thirty_seconds_pass_then_it_is_dropped(void *
 }
 
 /* C7: the clock is that of a message, not of the connection. */
+/* An orderly end would say that all has arrived. */
+static void
+given_output_that_is_lost_when_a_connection_is_dropped_then_it_is_reset(void **state)
+{
+    struct net_kit *kit = *state;
+    struct kelpie_conn *conn;
+    int peer = nk_pair(kit, &conn);
+    fault_fill(conn->source.fd);
+    kit->on_disconnect = expect_reset;
+
+    assert_int_equal(nk_send(conn, "never read"), 0);
+    nk_say(peer, "half");
+    nk_settle(kit);
+    nk_pass(kit, 30 * KP_NS_PER_S);
+
+    nk_told(kit, "disconnect 0 frame timeout\ngone 0\n");
+    close(peer);
+}
+
 static void
 given_messages_that_end_in_time_when_each_is_late_then_the_connection_stays(void **state)
 {
@@ -277,6 +304,7 @@ main(void)
         TEST(given_a_silent_connection_when_the_idle_timeout_passes_then_it_is_closed),
         TEST(given_traffic_in_either_direction_when_time_passes_then_idle_starts_again),
         TEST(given_a_message_that_trickles_when_thirty_seconds_pass_then_it_is_dropped),
+        TEST(given_output_that_is_lost_when_a_connection_is_dropped_then_it_is_reset),
         TEST(given_messages_that_end_in_time_when_each_is_late_then_the_connection_stays),
         TEST(
             given_a_held_or_paused_connection_when_half_a_message_waits_then_the_clock_does_not_run),

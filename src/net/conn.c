@@ -74,6 +74,10 @@ enter_closed(struct kelpie_conn *conn)
 
     conn->retry_at_ns = 0;
     kp_timer_cancel(net->timers, &conn->timer);
+    /* Output is lost here, and a reset says so: an orderly end would make the peer believe
+     * that it has everything. */
+    if (conn->outbox.len > 0)
+        conn->aborted = true;
     kp_conn_drop_output(conn);
     kp_list_remove(&conn->dirty);
     kp_list_remove(&conn->work);

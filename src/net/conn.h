@@ -117,7 +117,8 @@ int kp_conn_write_chunk(struct kelpie_conn *conn, struct kp_chunk *chunk);
 /* Asks for the end: OPEN becomes DRAINING. The first reason stays. reason is copied. */
 void kp_conn_close(struct kelpie_conn *conn, const char *reason);
 
-/* Ends it now: CLOSED, what is queued is dropped and counted; with a reset if asked. */
+/* Ends it now: CLOSED, what is queued is dropped and counted; with a reset if asked, and if
+ * anything was queued. */
 void kp_conn_drop(struct kelpie_conn *conn, const char *reason, bool with_reset);
 
 /* Stop and go on reading (KP_BLOCK_PAUSED). */

@@ -101,10 +101,8 @@ is_about_to_be_written(const struct kelpie_conn *conn)
 static void
 check_draining(struct kelpie_conn *conn, uint64_t now_ns)
 {
-    /* Unsent output is lost here, and a reset says so: an orderly end would make the peer
-     * believe that it has everything. */
     if (now_ns >= closing_end(conn) && !is_about_to_be_written(conn))
-        kp_conn_drop(conn, conn->reason, conn->outbox.len > 0);
+        kp_conn_drop(conn, conn->reason, false);
 }
 
 static void
