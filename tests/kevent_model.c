@@ -3,7 +3,7 @@
  *
  * What a random program (kevent_program.c) may expect of one:
  *
- *   condition   bytes to read, room to write, or an end. Little is written, there is room
+ *   condition   bytes to read, room to write, or an end
  *   may fire    registered, enabled, condition
  *   owed        must be reported soon. Level-triggered: while it may fire. Else: since it was
  *               added or enabled, or something has happened, until it was reported or the
@@ -41,7 +41,9 @@ model_knote(struct channel *channel, int filter)
 static bool
 has_condition(const struct channel *channel, int filter)
 {
-    return filter == EVFILT_WRITE || channel->n_unread > 0 || !channel->is_peer_open;
+    if (filter == EVFILT_WRITE)
+        return !channel->is_full;
+    return channel->n_unread > 0 || !channel->is_peer_open;
 }
 
 /*

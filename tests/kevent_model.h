@@ -23,6 +23,7 @@ struct channel {
     bool is_peer_open; /* the other */
     int fd, peer;
     int n_unread; /* bytes on the way to the first end */
+    bool is_full; /* no room for bytes on the way to the other end */
     struct knote read, write;
 };
 

@@ -25,7 +25,6 @@
 #include <unistd.h>
 
 #include "kelpie.h"
-#include "kit.h"
 #include "pingers.h"
 
 enum {
