@@ -14,7 +14,11 @@ kelpie_add_script_test(symbols symbols.sh $<TARGET_FILE:kelpie_archive>)
 if(KELPIE_BUILD_DAEMON)
   kelpie_add_script_test(readme test_readme.sh $<TARGET_FILE:kelpie_daemon>)
   set_tests_properties(readme PROPERTIES ENVIRONMENT "CC=${CMAKE_C_COMPILER}")
+  kelpie_add_script_test(man test_man.sh $<TARGET_FILE:kelpie_daemon>)
 endif()
+# What strangers do with an installed kelpie: builds of their own, without sanitizers.
+kelpie_add_script_test(install test_install.sh "${PROJECT_SOURCE_DIR}")
+set_tests_properties(install PROPERTIES TIMEOUT 600)
 
 # The public header stands alone, as C99 and as C++.
 add_test(NAME header_c99 COMMAND ${CMAKE_C_COMPILER} -std=c99 -pedantic -Wall -Wextra -Werror
@@ -54,8 +58,25 @@ if(KELPIE_BUILD_DAEMON)
   endforeach()
 endif()
 
-# Long runs and benchmarks, by hand: not part of all, not part of ctest.
+# Long runs by hand: not part of all, not part of ctest.
 add_executable(soak_reload EXCLUDE_FROM_ALL soak/reload.c)
 target_link_libraries(soak_reload PRIVATE test_kit kelpie_archive test_kit)
-add_executable(bench_reload EXCLUDE_FROM_ALL bench/reload.c bench/pingers.c)
+
+# Benchmarks, by hand too. Of bench/run.sh, its quickest form is a test: that it runs, and that
+# all bytes are right; it asserts no speed.
+add_executable(bench_reload EXCLUDE_FROM_ALL bench/reload.c bench/pingers.c bench/kit.c)
 target_link_libraries(bench_reload PRIVATE test_kit kelpie_archive test_kit)
+file(GLOB load_sources CONFIGURE_DEPENDS "bench/load*.c")
+add_executable(bench_load ${load_sources} bench/stream.c bench/dialect.c bench/meter.c
+               bench/histogram.c bench/poller.c bench/kit.c)
+add_executable(bench_raw bench/raw.c bench/raw_fanout.c bench/poller.c bench/kit.c)
+foreach(name bench_load bench_raw)
+  target_compile_definitions(${name} PRIVATE _GNU_SOURCE)
+  target_link_libraries(${name} PRIVATE kelpie_flags)
+endforeach()
+if(KELPIE_BUILD_DAEMON)
+  add_test(NAME bench_smoke COMMAND sh bench/run.sh --smoke --build "${CMAKE_BINARY_DIR}"
+           --out "${CMAKE_CURRENT_BINARY_DIR}/bench_smoke"
+           WORKING_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}")
+  set_tests_properties(bench_smoke PROPERTIES TIMEOUT 300 LABELS bench)
+endif()

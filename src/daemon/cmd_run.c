@@ -24,11 +24,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "activation.h"
 #include "announce.h"
 #include "control_path.h"
 #include "input.h"
 #include "log.h"
+#include "notify.h"
 #include "privileges.h"
+#include "settings.h"
 #include "signals.h"
 
 #define FLUSH_MS       20 /* how often output that nobody takes is tried again */
@@ -40,7 +43,10 @@ struct run {
     struct kd_log log;
     struct kd_signals signals;
     struct kd_input input;
-    struct kd_place *places;            /* options->listen.n of them */
+    struct kd_notify notify;
+    struct kd_list inherited; /* addresses of listeners that are open already */
+    struct kd_place *places;  /* of the listeners */
+    size_t n_places;
     char control[KD_CONTROL_PATH_SIZE]; /* found without a flag; "" when it is not */
     time_t started;
     uint64_t dropped_before_end; /* bytes, when the first TERM came */
@@ -71,8 +77,10 @@ on_end(void *arg, unsigned nth)
 {
     struct run *run = arg;
 
-    if (nth == 1)
+    if (nth == 1) {
         run->dropped_before_end = dropped_bytes(run->k);
+        kd_notify_stopping(&run->notify);
+    }
     if (nth == 2)
         kd_log_write(&run->log, KELPIE_LOG_INFO, "second signal: closing at once");
     if (nth <= 2)
@@ -138,15 +146,8 @@ make_server(struct run *run)
 }
 
 static int
-listen_all(struct run *run)
+listen_at(struct run *run, const struct kd_list *addresses)
 {
-    const struct kd_list *addresses = &run->options->listen;
-
-    run->places = calloc(addresses->n, sizeof(*run->places));
-    if (run->places == NULL) {
-        kd_log_write(&run->log, KELPIE_LOG_ERROR, "start: out of memory");
-        return EX_OSERR;
-    }
     for (size_t i = 0; i < addresses->n; i++) {
         int rc = kelpie_listen(run->k, addresses->items[i]);
         if (rc < 0) {
@@ -156,9 +157,30 @@ listen_all(struct run *run)
                                            : "");
             return kd_exit_of_listen(rc);
         }
-        kd_announce_place(&run->places[i], addresses->items[i], rc);
+        kd_announce_place(&run->places[run->n_places++], addresses->items[i], rc);
     }
     return EX_OK;
+}
+
+/* What was inherited stands in for the default address, not for one that was asked for. */
+static int
+listen_all(struct run *run)
+{
+    const struct kd_list *addresses = &run->options->listen;
+    bool is_handed_over = false;
+
+    if (kd_activation_read(&run->inherited) == 0) {
+        is_handed_over = run->options->listen_is_default && run->inherited.n > 0;
+        run->places = calloc(addresses->n + run->inherited.n, sizeof(*run->places));
+    }
+    if (run->places == NULL) {
+        kd_log_write(&run->log, KELPIE_LOG_ERROR, "start: out of memory");
+        return EX_OSERR;
+    }
+    int code = listen_at(run, &run->inherited);
+    if (code != EX_OK || is_handed_over)
+        return code;
+    return listen_at(run, addresses);
 }
 
 static int
@@ -262,9 +284,12 @@ serve(struct run *run)
     char reload[256];
     int rc;
 
-    kd_announce_start(&run->log, run->options->script, run->places,
-                      run->options->listen.n,
+    kd_announce_start(&run->log, run->options->script, run->places, run->n_places,
                       reload_command(run, reload, sizeof(reload)));
+    if (kd_notify_ready(&run->notify, run->k) < 0) {
+        kd_log_write(&run->log, KELPIE_LOG_ERROR, "%s", kelpie_errmsg(run->k));
+        return EX_OSERR;
+    }
     do
         rc = kelpie_step(run->k, kd_log_flush(&run->log) ? FLUSH_MS : -1);
     while (rc > 0);
@@ -322,11 +347,13 @@ kd_cmd_run(const struct kd_options *options)
                      kelpie_strerror(rc));
     else
         code = open_signals(run);
+    kd_notify_init(&run->notify, &run->log);
     if (code == EX_OK) {
         code = run_server(run);
         kd_signals_close(&run->signals);
     }
     kd_log_close(&run->log);
+    kd_list_clear(&run->inherited);
     free(run->places);
     free(run);
     return code;

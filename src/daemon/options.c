@@ -320,7 +320,8 @@ finish(struct kd_options *options)
 {
     struct kelpie_options *server = &options->server;
 
-    if (options->listen.n == 0 &&
+    options->listen_is_default = options->listen.n == 0;
+    if (options->listen_is_default &&
         kd_list_add(&options->listen, DEFAULT_ADDRESS, KD_FROM_FLAGS) < 0)
         return kd_setting_fail(options, "out of memory");
     if (server->max_outbox == 0 && server->max_message > ((size_t)1 << 18) &&

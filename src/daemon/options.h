@@ -39,6 +39,7 @@ struct kd_options {
     char *script;                 /* file or folder; NULL: none was given */
     struct kelpie_options server; /* allow borrows from the list below */
     struct kd_list listen;        /* addresses; never empty after kd_options_parse */
+    bool listen_is_default;       /* nobody has asked for them */
     struct kd_list allow;
     int log_level;  /* enum kelpie_level */
     int log_format; /* enum kd_log_format */

@@ -27,7 +27,7 @@ debian() {
     wanted="gcc libc6-dev cmake make liblua5.4-dev"
     if [ "$purpose" = test ]; then
         wanted="$wanted libcmocka-dev clang clang-format libclang-rt-14-dev lua-check binutils
-                pkg-config netcat-openbsd ncat socat inetutils-telnet procps npm"
+                pkg-config netcat-openbsd ncat socat inetutils-telnet procps npm mandoc"
     fi
     missing=""
     for package in $wanted; do

@@ -25,8 +25,7 @@
 #include "classes.h"
 #include "path.h"
 
-#define STEPS_PER_CHECK 1024 /* entries copied between two looks at the clock */
-#define MAX_PRESIZE     4096 /* array slots made in advance; a border may be a lie */
+#define MAX_PRESIZE 4096 /* array slots made in advance; a border may be a lie */
 
 /* One value on its way. */
 struct walk {
@@ -385,8 +384,7 @@ copy_tables(struct walk *w)
     if (!enter_table(w))
         return;
     while (w->depth > 0) {
-        if (++carry->steps % STEPS_PER_CHECK == 0)
-            kp_watchdog_check(&carry->to->watchdog, w->to);
+        kp_watchdog_check(&carry->to->watchdog, w->to);
         if (enter_key(w))
             continue;
         if (lua_next(w->from, -2))

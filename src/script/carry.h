@@ -35,7 +35,6 @@ struct kp_carry {
     int target;
 
     struct kp_seen seen; /* tables of the value that is being copied */
-    unsigned steps;      /* since the watchdog was last asked */
     int from_top;        /* height of the old state's stack, to be restored */
 };
 

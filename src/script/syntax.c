@@ -198,7 +198,7 @@ kp_source_syntax_errors(lua_State *L, struct kp_sources *sources)
         }
         if (sources->n_files < MAX_FILES)
             read_required(sources, file);
-        kp_watchdog_check(watchdog, L);
+        kp_watchdog_look(watchdog, L);
     }
     return n_errors;
 }

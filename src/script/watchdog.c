@@ -24,7 +24,8 @@
 
 #include "generation.h"
 
-#define CHECK_EVERY 1000 /* instructions, about 10 us: fine enough for limits in ms */
+#define CHECK_EVERY     1000 /* instructions, about 10 us: fine enough for limits in ms */
+#define CHECKS_PER_LOOK 256  /* steps of a loop in C, some us too */
 
 static bool
 is_late(struct kp_watchdog *watchdog)
@@ -79,7 +80,10 @@ on_count(lua_State *L, lua_Debug *ar)
 void
 kp_watchdog_init(struct kp_watchdog *watchdog, struct kp_sys *sys)
 {
-    *watchdog = (struct kp_watchdog){.sys = sys, .deadline_ns = KP_NEVER};
+    *watchdog = (struct kp_watchdog){.sys = sys,
+                                     .deadline_ns = KP_NEVER,
+                                     .is_polled = true,
+                                     .countdown = CHECKS_PER_LOOK};
 }
 
 void
@@ -115,8 +119,17 @@ kp_watchdog_cover(struct kp_watchdog *watchdog, lua_State *co)
 }
 
 void
-kp_watchdog_check(struct kp_watchdog *watchdog, lua_State *L)
+kp_watchdog_look(struct kp_watchdog *watchdog, lua_State *L)
 {
     if (is_late(watchdog))
         kp_watchdog_raise(watchdog, L, 1);
+}
+
+void
+kp_watchdog_attend(struct kp_watchdog *watchdog, lua_State *L)
+{
+    if (!watchdog->killed && --watchdog->countdown > 0)
+        return;
+    watchdog->countdown = CHECKS_PER_LOOK;
+    kp_watchdog_look(watchdog, L);
 }

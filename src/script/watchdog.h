@@ -9,6 +9,7 @@
 #define KP_WATCHDOG_H
 
 #include <lua.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "base/sys.h"
@@ -21,7 +22,9 @@ struct kp_watchdog {
     uint64_t deadline_ns; /* KP_NEVER: none */
     uint64_t budget_ns;
     uint64_t slow_ns; /* how long the running call took when it was seen to be slow; 0 */
-    bool killed;      /* the running call is to end */
+    atomic_bool killed; /* the running call is to end */
+    bool is_polled;     /* loops in C have to look at the clock themselves */
+    unsigned countdown; /* checks until they do so again */
     lua_State
         *running; /* the coroutine that runs; kept by the coroutine library; NULL: no
                            call is watched */
@@ -38,8 +41,22 @@ bool kp_watchdog_stop(struct kp_watchdog *watchdog);
 /* Puts a new coroutine under the watchdog. */
 void kp_watchdog_cover(struct kp_watchdog *watchdog, lua_State *co);
 
-/* Raises when the running call is late or killed; loops in C call it now and then. */
-void kp_watchdog_check(struct kp_watchdog *watchdog, lua_State *L);
+/* Raises when the running call is late or killed; after something that may have taken long.
+ */
+void kp_watchdog_look(struct kp_watchdog *watchdog, lua_State *L);
+
+/* What is left of kp_watchdog_check when there is something to do. */
+void kp_watchdog_attend(struct kp_watchdog *watchdog, lua_State *L);
+
+/* Raises when the running call is late or killed. Loops in C whose steps are short call it in
+ * every step: it reads two flags. */
+static inline void
+kp_watchdog_check(struct kp_watchdog *watchdog, lua_State *L)
+{
+    if (watchdog->is_polled ||
+        atomic_load_explicit(&watchdog->killed, memory_order_relaxed))
+        kp_watchdog_attend(watchdog, L);
+}
 
 /* Raises the error of a killed call: "FILE:LINE: handler ran longer than 100 ms". level is
  * that of luaL_where. */

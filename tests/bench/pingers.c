@@ -15,21 +15,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-void
-bench_give_up(const char *what, const char *why)
-{
-    fprintf(stderr, "bench_reload: %s: %s\n", what, why);
-    exit(1);
-}
-
-uint64_t
-bench_clock_ns(clockid_t clock)
-{
-    struct timespec now;
-
-    clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
+#include "kit.h"
 
 static int
 connect_to(const char *path)

@@ -6,7 +6,6 @@
 
 #include <stdatomic.h>
 #include <stdint.h>
-#include <time.h>
 
 enum { PINGERS = 10, MAX_RELOADS = 1000 };
 
@@ -24,11 +23,5 @@ struct shared {
  */
 void pingers_run(struct shared *shared, const char *path, int n_conns)
     __attribute__((noreturn));
-
-/* Ends the program with a sentence. */
-void bench_give_up(const char *what, const char *why) __attribute__((noreturn));
-
-/* Returns the time of a clock in ns. */
-uint64_t bench_clock_ns(clockid_t clock);
 
 #endif

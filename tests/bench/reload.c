@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "kelpie.h"
+#include "kit.h"
 #include "pingers.h"
 
 enum {

@@ -1,0 +1,49 @@
+# Debian packages, made by `cmake --preset package && cmake --build --preset package --target
+# package`: kelpie (the program), libkelpie0, libkelpie-dev.
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGE_NAME kelpie)
+set(CPACK_PACKAGE_VERSION "${PROJECT_VERSION}")
+set(CPACK_PACKAGE_CONTACT "the kelpie maintainers <root@localhost>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY
+    "server for stream sockets whose behaviour is a Lua script")
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_COMPONENTS_ALL runtime library devel)
+set(CPACK_DEB_COMPONENT_INSTALL ON)
+set(CPACK_COMPONENTS_GROUPING ONE_PER_GROUP)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION net)
+
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_NAME kelpie)
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS "${PROJECT_BINARY_DIR}")
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_DEPENDS "libkelpie0 (= ${PROJECT_VERSION})")
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_CONTROL_EXTRA
+    "${PROJECT_SOURCE_DIR}/src/dist/deb/postinst;${PROJECT_SOURCE_DIR}/src/dist/deb/prerm;${PROJECT_SOURCE_DIR}/src/dist/deb/postrm;${PROJECT_SOURCE_DIR}/src/dist/deb/conffiles")
+set(CPACK_COMPONENT_RUNTIME_DESCRIPTION
+    "server for stream sockets whose behaviour is a Lua script
+Handlers are Lua scripts that can be changed while it runs; clients stay connected.")
+
+set(CPACK_DEBIAN_LIBRARY_PACKAGE_NAME libkelpie0)
+set(CPACK_DEBIAN_LIBRARY_PACKAGE_SECTION libs)
+set(CPACK_DEBIAN_LIBRARY_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
+set(CPACK_COMPONENT_LIBRARY_DESCRIPTION
+    "the engine of kelpie as a C library
+It nests in any event loop.")
+
+set(CPACK_DEBIAN_DEVEL_PACKAGE_NAME libkelpie-dev)
+set(CPACK_DEBIAN_DEVEL_PACKAGE_SECTION libdevel)
+set(CPACK_DEBIAN_DEVEL_PACKAGE_DEPENDS
+    "libkelpie0 (= ${PROJECT_VERSION}), liblua5.4-dev, libc6-dev")
+set(CPACK_COMPONENT_DEVEL_DESCRIPTION
+    "the engine of kelpie as a C library: header, static library, manual page
+With files for CMake and pkg-config.")
+
+# What only the Debian package has: a configuration, and scripts that may be edited.
+if(KELPIE_BUILD_DAEMON AND KELPIE_PACKAGE)
+  install(FILES src/dist/deb/kelpie.lua DESTINATION /etc/kelpie COMPONENT runtime)
+  install(DIRECTORY scripts DESTINATION /etc/kelpie COMPONENT runtime
+          FILES_MATCHING PATTERN "*.lua")
+endif()
+include(CPack)
