@@ -99,6 +99,8 @@ enum fault_call {
     FAULT_KEVENT,
     FAULT_RANDOM,
     FAULT_MAX_FILES,
+    FAULT_THREAD,
+    FAULT_SIGACTION,
     FAULT_ANY, /* all of them together; reading the clock cannot fail and is not counted */
     FAULT_N_CALLS,
 };

@@ -313,6 +313,19 @@ fault_now_ns(void *arg)
     return sys->clock_is_fake ? sys->clock_ns : sys->behind->now_ns(sys->behind_arg);
 }
 
+static int
+fault_thread(void *arg, pthread_t *out, void *(*fn)(void *fn_arg), void *fn_arg)
+{
+    PASS(FAULT_THREAD, thread(sys->behind_arg, out, fn, fn_arg));
+}
+
+static int
+fault_sigaction(void *arg, int signal, const struct sigaction *action,
+                struct sigaction *before)
+{
+    PASS(FAULT_SIGACTION, sigaction(sys->behind_arg, signal, action, before));
+}
+
 const struct kp_sys_calls fault_sys_calls = {
     .socket = fault_socket,
     .bind = fault_bind,
@@ -341,6 +354,8 @@ const struct kp_sys_calls fault_sys_calls = {
     .random = fault_random,
     .max_files = fault_max_files,
     .now_ns = fault_now_ns,
+    .thread = fault_thread,
+    .sigaction = fault_sigaction,
 };
 
 void

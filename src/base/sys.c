@@ -282,6 +282,21 @@ kernel_now_ns(void *arg)
     return (uint64_t)now.tv_sec * KP_NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
+static int
+kernel_thread(void *arg, pthread_t *out, void *(*fn)(void *fn_arg), void *fn_arg)
+{
+    (void)arg;
+    return -pthread_create(out, NULL, fn, fn_arg);
+}
+
+static int
+kernel_sigaction(void *arg, int signal, const struct sigaction *action,
+                 struct sigaction *before)
+{
+    (void)arg;
+    return result(sigaction(signal, action, before));
+}
+
 const struct kp_sys_calls kp_sys_kernel = {
     .socket = kernel_socket,
     .bind = kernel_bind,
@@ -310,4 +325,6 @@ const struct kp_sys_calls kp_sys_kernel = {
     .random = kernel_random,
     .max_files = kernel_max_files,
     .now_ns = kernel_now_ns,
+    .thread = kernel_thread,
+    .sigaction = kernel_sigaction,
 };

@@ -8,6 +8,8 @@
 #ifndef KP_SYS_H
 #define KP_SYS_H
 
+#include <pthread.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -53,6 +55,9 @@ struct kp_sys_calls {
     int (*random)(void *arg, void *buf, size_t len); /* fills buf from the system */
     int (*max_files)(void *arg);   /* RLIMIT_NOFILE; INT_MAX: no limit */
     uint64_t (*now_ns)(void *arg); /* CLOCK_MONOTONIC */
+    int (*thread)(void *arg, pthread_t *out, void *(*fn)(void *fn_arg), void *fn_arg);
+    int (*sigaction)(void *arg, int signal, const struct sigaction *action,
+                     struct sigaction *before);
 };
 
 struct kp_sys {
@@ -100,5 +105,9 @@ int kp_sys_kevent(struct kp_sys *sys, int kq, const struct kevent *changes, int 
 int kp_sys_random(struct kp_sys *sys, void *buf, size_t len);
 int kp_sys_max_files(struct kp_sys *sys);
 uint64_t kp_sys_now_ns(struct kp_sys *sys);
+int kp_sys_thread(struct kp_sys *sys, pthread_t *out, void *(*fn)(void *fn_arg),
+                  void *fn_arg);
+int kp_sys_sigaction(struct kp_sys *sys, int signal, const struct sigaction *action,
+                     struct sigaction *before);
 
 #endif

@@ -271,3 +271,16 @@ kp_sys_now_ns(struct kp_sys *sys)
 {
     return sys->calls->now_ns(sys->arg);
 }
+
+int
+kp_sys_thread(struct kp_sys *sys, pthread_t *out, void *(*fn)(void *fn_arg), void *fn_arg)
+{
+    return sys->calls->thread(sys->arg, out, fn, fn_arg);
+}
+
+int
+kp_sys_sigaction(struct kp_sys *sys, int signal, const struct sigaction *action,
+                 struct sigaction *before)
+{
+    return sys->calls->sigaction(sys->arg, signal, action, before);
+}

@@ -34,6 +34,14 @@
 # define SO_NOSIGPIPE (-1)
 #endif
 
+/* For a variable of the thread that a signal handler reads. In a library that dlopen(3) has
+   brought in, glibc would allocate an ordinary one at the first access of each thread. */
+#ifdef __GLIBC__
+# define KP_SIGNAL_SAFE_LOCAL _Thread_local __attribute__((tls_model("initial-exec")))
+#else
+# define KP_SIGNAL_SAFE_LOCAL _Thread_local
+#endif
+
 #ifdef __APPLE__
 
 /* For accept4() only: socket() does not know them there. */
