@@ -30,7 +30,8 @@
  *           KELPIE_E* below. kelpie_errmsg gives the sentence for a human.
  * Units     Bytes, and milliseconds where the name ends in _ms. Strings are UTF-8 or ASCII
  *           and end in NUL; data are pointer and length, 8-bit clean, not terminated.
- * The library never exits, prints, reads the environment or changes signals.
+ * The library never exits, prints, reads the environment or changes signals, but for the one
+ * that it is given (watchdog_signal).
  */
 #ifndef KELPIE_H
 #define KELPIE_H
@@ -150,7 +151,35 @@ struct kelpie_options {
     /* after a reload the generation before is kept so long, and for 200 handler calls, to be
      * rolled back to: 10000; -1: the same, but kelpie never rolls back by itself */
     int probation_ms;
+
+    /* how late handlers are noticed, see below: 0 (by polling), or the number of a signal */
+    int watchdog_signal;
+    /* the last resort for a call that has not ended 2 s after it should have: it hangs in C.
+     * Called once for it, on the watchdog's thread, whose only use is to say so and to end
+     * the process; nothing of kelpie may be called. what: "on_message"; place: "FILE:LINE"
+     * where it was late, or "": NULL (it is waited for). Only with watchdog_signal */
+    void (*on_stuck)(void *arg, const char *what, const char *place);
+    void *on_stuck_arg;
 };
+
+/*
+ * The watchdog ends handlers that run for longer than handler_timeout_ms, and loading after
+ * load_timeout_ms. It works in one of two ways:
+ *
+ *     by signal    watchdog_signal is SIGURG, or another one that nobody needs. kelpie_new
+ *                  starts a thread for the server, which sleeps while no Lua runs; when a call
+ *                  is late it signals the thread that runs the server. Costs nothing else.
+ *     by polling   watchdog_signal is 0, or the thread could not be made (a warning says so).
+ *                  Lua looks at the clock every 1,000 instructions, which needs half more
+ *                  instructions for a short handler, and twice as many for loops.
+ *
+ * A signal changes what else is the host's own: kelpie_new installs a handler for it (with
+ * SA_RESTART) and fails with -EBUSY when the host has one there. It stays installed, also
+ * after kelpie_free, because a signal may be late; it does nothing then. All servers of the
+ * process may use the same one. The thread that runs the server has it unblocked; kelpie's own
+ * thread has all others blocked. The thread does not live on in a child of fork(2): there,
+ * make a new server. Both at -1 switch the watchdog off, which costs nothing at all.
+ */
 
 #ifdef __cplusplus
 # define KELPIE_OPTIONS_INIT                                                             \
@@ -174,7 +203,8 @@ KELPIE_API const char *kelpie_version(void);
 /* Creates a server without listeners and without handlers.
  * options may be NULL: all defaults. Strings in it are copied.
  * Returns   0; -ENOMEM, -EMFILE and other errno of kqueue(2), pipe(2); KELPIE_EMISUSE when
- *           options->size is not a size this library knows. *out is NULL on failure.
+ *           options->size is not a size this library knows; -EBUSY when the host has a handler
+ *           for watchdog_signal, -EINVAL when that is none. *out is NULL on failure.
  * Gives     *out, to be released with kelpie_free. */
 KELPIE_API int kelpie_new(kelpie **out, const struct kelpie_options *options);
 

@@ -4,6 +4,7 @@
 #include "script_kit.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,6 +143,7 @@ open_script(struct script_kit *kit)
         .load_timeout_ns = 5 * KP_NS_PER_S,
         .retire_timeout_ns = 30 * KP_NS_PER_S,
         .lua_memory = 64u << 20,
+        .watchdog_signal = kit->watchdog_signal,
     };
 
     return kp_script_init(&kit->script, &kit->net, &limits, &hooks, NULL);
@@ -167,8 +169,12 @@ sk_open(struct script_kit *kit)
         return rc;
     kp_timers_init(&kit->timers, &kit->env.mem);
     rc = open_net(kit);
-    if (rc == 0)
-        return open_script(kit);
+    if (rc == 0) {
+        rc = open_script(kit);
+        if (rc == 0)
+            return 0;
+        kp_net_clear(&kit->net);
+    }
     kp_timers_clear(&kit->timers);
     kp_loop_close(&kit->loop);
     return rc;
@@ -198,6 +204,17 @@ sk_setup(void **state)
     sk_prepare(kit);
     assert_int_equal(sk_open(kit), 0);
     *state = kit;
+    return 0;
+}
+
+int
+sk_setup_signal(void **state)
+{
+    struct script_kit *kit;
+
+    sk_setup(state);
+    kit = *state;
+    assert_int_equal(kp_guard_use_signal(&kit->script.guard, SIGURG), 0);
     return 0;
 }
 
@@ -240,6 +257,16 @@ l_kill(lua_State *L)
 }
 
 static int
+l_look(lua_State *L)
+{
+    struct script_kit *kit = kit_of(L);
+
+    l_advance(L);
+    kp_guard_look(&kit->script.guard, kp_sys_now_ns(&kit->env.sys));
+    return 0;
+}
+
+static int
 l_require(lua_State *L)
 {
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
@@ -252,10 +279,8 @@ static void
 add_globals(lua_State *L)
 {
     static const luaL_Reg test_functions[] = {
-        {"advance", l_advance},
-        {"fail", l_fail},
-        {"kill", l_kill},
-        {NULL, NULL},
+        {"advance", l_advance}, {"look", l_look}, {"fail", l_fail},
+        {"kill", l_kill},       {NULL, NULL},
     };
 
     lua_pushcfunction(L, l_require);

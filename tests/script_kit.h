@@ -10,8 +10,8 @@
  *     sk_printed(kit, "hello\n");
  *
  * In a script, test.advance(ms) moves the clock, test.fail(n) lets the nth allocation from
- * then on fail, and test.kill() is a kill that comes at this moment. Time stands still
- * otherwise.
+ * then on fail, and test.kill() is a kill that comes at this moment. test.look(ms) moves the
+ * clock and lets the guard look. Time stands still otherwise.
  */
 #ifndef SCRIPT_KIT_H
 #define SCRIPT_KIT_H
@@ -37,6 +37,7 @@ struct script_kit {
     struct kp_timers timers;
     struct kp_net net;
     struct kp_script script;
+    int watchdog_signal; /* with the guard's thread; between sk_prepare and sk_open */
 
     char log[64 * 1024]; /* "error: text\n", "info: text\n", ... */
     char printed[16 * 1024];
@@ -48,6 +49,9 @@ struct script_kit {
  * that every byte was given back. */
 int sk_setup(void **state);
 int sk_teardown(void **state);
+
+/* The same in signal mode, without the guard's thread: it looks when a script says so. */
+int sk_setup_signal(void **state);
 
 /* The same in pieces, where everything may fail. sk_open returns 0 or negative errno: then
  * nothing is left. */

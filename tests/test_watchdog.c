@@ -26,7 +26,7 @@ given_a_handler_when_it_takes_20_ms_then_a_warning_says_so(void **state)
     sk_run(kit, "test.advance(35) for i = 1, 5000 do end print('done')");
 
     sk_printed(kit, "done\n");
-    sk_logged(kit, "warn: run: slow: took more than 35 ms\n");
+    sk_logged(kit, "warn: run: slow: took more than 35 ms, at run.lua:1\n");
 }
 
 static void

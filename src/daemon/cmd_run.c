@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,6 +121,22 @@ open_signals(struct run *run)
     return EX_OSERR;
 }
 
+/* ---- the last resort ----------------------------------------------------------------- */
+
+/* On the thread of the watchdog: the server's thread hangs in C, perhaps for ever. Nobody is
+ * served any more, and who has started us can start us again. */
+static void
+on_stuck(void *arg, const char *what, const char *place)
+{
+    struct run *run = arg;
+
+    kd_log_write(&run->log, KELPIE_LOG_ERROR,
+                 "%s hangs outside of Lua and cannot be ended%s%s: aborting", what,
+                 place[0] != '\0' ? ", at " : "", place);
+    (void)kd_log_flush(&run->log); /* what is left waits for nobody */
+    abort();
+}
+
 /* ---- the steps of the start --------------------------------------------------------- */
 
 /* Makes the server. Returns an exit code, like the functions below. */
@@ -138,6 +155,9 @@ make_server(struct run *run)
     server.log_arg = &run->log;
     server.print = kd_log_print;
     server.print_arg = &run->log;
+    server.watchdog_signal = SIGURG;
+    server.on_stuck = on_stuck;
+    server.on_stuck_arg = run;
     int rc = kelpie_new(&run->k, &server);
     if (rc == 0)
         return EX_OK;

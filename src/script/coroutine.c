@@ -97,9 +97,9 @@ run_child(lua_State *L, lua_State *co, int n_args, int *n_results)
     unsigned blocked = lua_isyieldable(L) ? 0 : 1;
 
     gen->n_blocked += blocked;
-    gen->watchdog.running = co;
+    kp_watchdog_set_running(&gen->watchdog, co);
     int status = lua_resume(co, L, n_args, n_results);
-    gen->watchdog.running = L;
+    kp_watchdog_set_running(&gen->watchdog, L);
     gen->n_blocked -= blocked;
     return status;
 }
@@ -219,9 +219,9 @@ close_variables(lua_State *L, lua_State *co)
         luaL_error(L, "too many coroutines closed within each other");
     gen->close_depth++;
     gen->n_blocked++; /* Lua 5.4.4 cannot yield here */
-    gen->watchdog.running = co;
+    kp_watchdog_set_running(&gen->watchdog, co);
     int status = lua_resetthread(co);
-    gen->watchdog.running = L;
+    kp_watchdog_set_running(&gen->watchdog, L);
     gen->n_blocked--;
     gen->close_depth--;
     if (gen->watchdog.killed) {

@@ -139,7 +139,7 @@ generation_alloc_struct(struct kp_script *script, uint64_t number)
     gen->classes_ref = gen->timers_ref = gen->files_ref = LUA_NOREF;
     kp_handlers_init(&gen->handlers);
     kp_content_init(&gen->content);
-    kp_watchdog_init(&gen->watchdog, &script->env->sys);
+    kp_watchdog_init(&gen->watchdog, &script->guard);
     kp_list_init(&gen->suspended);
     kp_list_init(&gen->ready);
     kp_list_init(&gen->pool);

@@ -339,13 +339,14 @@ kp_report_failure(struct kp_generation *gen, const char *what, struct kelpie_con
 }
 
 void
-kp_report_slow(struct kp_generation *gen, const char *what, struct kelpie_conn *conn,
-               uint64_t elapsed_ns)
+kp_report_slow(struct kp_generation *gen, const char *what, struct kelpie_conn *conn)
 {
-    char message[64];
+    const struct kp_watchdog *watchdog = &gen->watchdog;
+    char message[160];
 
-    snprintf(message, sizeof message, "slow: took more than %" PRIu64 " ms",
-             elapsed_ns / KP_NS_PER_MS);
+    snprintf(message, sizeof message, "slow: took more than %" PRIu64 " ms%s%s",
+             watchdog->slow_ns / KP_NS_PER_MS, watchdog->place[0] != '\0' ? ", at " : "",
+             watchdog->place);
     (void)log_first(gen, KELPIE_LOG_WARN, what, conn, message);
 }
 

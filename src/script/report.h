@@ -23,8 +23,8 @@ void kp_report_failure(struct kp_generation *gen, const char *what,
                        struct kelpie_conn *conn, const char *message);
 
 /* Warns that a call took long. */
-void kp_report_slow(struct kp_generation *gen, const char *what, struct kelpie_conn *conn,
-                    uint64_t elapsed_ns);
+void kp_report_slow(struct kp_generation *gen, const char *what,
+                    struct kelpie_conn *conn);
 
 /* Finds "FILE:LINE:" at the beginning of a message and reads that line of the script.
  * Returns   whether out (size bytes) holds the line, without indentation. */

@@ -43,6 +43,29 @@ on_retire_timeout(struct kp_timer *timer, void *arg)
                      KP_WOKE_RETIRED);
 }
 
+/* Without a thread the watchdog polls: that is worse, but all limits hold. */
+static int
+open_guard(struct kp_script *script)
+{
+    const struct kp_script_limits *limits = &script->limits;
+    struct kp_guard *guard = &script->guard;
+
+    kp_guard_init(guard, &script->env->sys);
+    guard->on_stuck = limits->on_stuck;
+    guard->stuck_arg = limits->stuck_arg;
+    if (limits->watchdog_signal == 0)
+        return 0;
+    int rc = kp_guard_use_signal(guard, limits->watchdog_signal);
+    if (rc < 0)
+        return rc;
+    rc = kp_guard_start(guard);
+    if (rc < 0)
+        kp_log_write(&script->env->log, KELPIE_LOG_WARN,
+                     "no thread for the watchdog (%s): it polls, scripts run slower",
+                     strerror(-rc));
+    return 0;
+}
+
 int
 kp_script_init(struct kp_script *script, struct kp_net *net,
                const struct kp_script_limits *limits, const struct kp_script_hooks *hooks,
@@ -56,6 +79,9 @@ kp_script_init(struct kp_script *script, struct kp_net *net,
         .hooks = *hooks,
         .server = server,
     };
+    int rc = open_guard(script);
+    if (rc < 0)
+        return rc;
     kp_list_init(&script->preloads);
     kp_timer_init(&script->retire_timer, on_retire_timeout, script);
     kp_probation_init(script);
@@ -96,6 +122,7 @@ kp_script_clear(struct kp_script *script)
     if (script->text)
         kp_mem_free(mem, script->text, script->text_len + 1);
     script->path = script->chunk_name = script->text = NULL;
+    kp_guard_clear(&script->guard);
 }
 
 int

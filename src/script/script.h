@@ -10,6 +10,7 @@
 
 #include "content.h"
 #include "footprint.h"
+#include "guard.h"
 #include "net/conn.h"
 
 struct kp_generation;
@@ -20,7 +21,10 @@ struct kp_script_limits {
     uint64_t probation_ns;  /* how long a generation is kept for a roll-back; 0: not */
     bool rolls_back_itself; /* when the new one is worse; else only when asked */
     size_t lua_memory;
-    unsigned allow; /* enum kp_allow */
+    unsigned allow;      /* enum kp_allow */
+    int watchdog_signal; /* 0: none, the watchdog polls */
+    kp_guard_stuck_fn *on_stuck;
+    void *stuck_arg;
 };
 
 enum kp_allow {
@@ -56,6 +60,7 @@ struct kp_script {
     struct kp_script_limits limits;
     struct kp_script_hooks hooks;
     void *server; /* the kelpie object, for C modules of the host */
+    struct kp_guard guard;
 
     struct kp_node preloads;
     char *path; /* of the main script; NULL: none, or loaded from memory */

@@ -256,7 +256,6 @@ kp_task_run(struct kp_task *task, int n_args)
     script->in_call = true;
     kp_watchdog_start(&gen->watchdog, task->co, task_budget_ns(task));
     int status = lua_resume(task->co, NULL, n_args, &n_results);
-    uint64_t slow_ns = gen->watchdog.slow_ns;
     bool killed = kp_watchdog_stop(&gen->watchdog);
     script->in_call = false;
     gen->current = NULL;
@@ -265,8 +264,8 @@ kp_task_run(struct kp_task *task, int n_args)
         status == LUA_YIELD && !killed && kp_coroutine_is_suspended(task->co);
     if (!is_suspended)
         kp_task_stop_waiting(task); /* it did not come to that */
-    if (slow_ns > 0 && !killed)
-        kp_report_slow(gen, task->what, task->conn, slow_ns);
+    if (gen->watchdog.slow_ns > 0 && !killed)
+        kp_report_slow(gen, task->what, task->conn);
     if (is_suspended)
         return task_suspend(task);
     if (status == LUA_OK && !killed)

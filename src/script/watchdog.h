@@ -4,6 +4,9 @@
  * While a deadline is set, late code is ended with an error that neither pcall nor a
  * coroutine can swallow: it is raised again at every instruction until C has taken over.
  * Whether a call was killed is told by the flag, never by the text of an error.
+ *
+ * One watchdog a generation. Who tells it that a call is late is the server's guard
+ * (guard.h), or without one the clock, at which it looks itself.
  */
 #ifndef KP_WATCHDOG_H
 #define KP_WATCHDOG_H
@@ -12,34 +15,49 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#include "base/sys.h"
-
-#define KP_WATCHDOG_SLOW_NS (20 * KP_NS_PER_MS) /* worth a warning */
+#include "guard.h"
 
 struct kp_watchdog {
-    struct kp_sys *sys;
+    struct kp_guard *guard;
+    bool is_polled; /* there is no guard */
+
+    /* The running call. What is atomic is written by a signal handler too. */
+    uint64_t budget_ns;
+    atomic_bool killed; /* it is to end */
+    atomic_bool is_slow;
+    uint64_t slow_ns;             /* how long it took when it was seen to be slow; 0 */
+    char place[80];               /* "FILE:LINE" where that was; "" in C */
+    _Atomic(lua_State *) running; /* the coroutine that runs; NULL: no call is watched */
+    struct kp_guard_call call;    /* for the guard */
+
+    /* When it is polled. */
     uint64_t started_ns;
     uint64_t deadline_ns; /* KP_NEVER: none */
-    uint64_t budget_ns;
-    uint64_t slow_ns; /* how long the running call took when it was seen to be slow; 0 */
-    atomic_bool killed; /* the running call is to end */
-    bool is_polled;     /* loops in C have to look at the clock themselves */
-    unsigned countdown; /* checks until they do so again */
-    lua_State
-        *running; /* the coroutine that runs; kept by the coroutine library; NULL: no
-                           call is watched */
+    unsigned countdown;   /* checks of loops in C until they look at the clock again */
 };
 
-void kp_watchdog_init(struct kp_watchdog *watchdog, struct kp_sys *sys);
+void kp_watchdog_init(struct kp_watchdog *watchdog, struct kp_guard *guard);
 
 /* Starts to watch a call on L, at most budget_ns (0: without limit). */
 void kp_watchdog_start(struct kp_watchdog *watchdog, lua_State *L, uint64_t budget_ns);
 
-/* The call has ended. Returns whether it was killed. */
+/* The call has ended; slow_ns and place are those of it until the next one starts.
+ * Returns   whether it was killed. */
 bool kp_watchdog_stop(struct kp_watchdog *watchdog);
+
+/* For the coroutine library: another coroutine runs now. */
+static inline void
+kp_watchdog_set_running(struct kp_watchdog *watchdog, lua_State *L)
+{
+    atomic_store_explicit(&watchdog->running, L, memory_order_relaxed);
+}
 
 /* Puts a new coroutine under the watchdog. */
 void kp_watchdog_cover(struct kp_watchdog *watchdog, lua_State *co);
+
+/* For the guard's signal handler: the running call is slow, or is to end.
+ * Threads   that of the call, also in the middle of anything. */
+void kp_watchdog_arm(struct kp_watchdog *watchdog, bool is_late);
 
 /* Raises when the running call is late or killed; after something that may have taken long.
  */

@@ -112,7 +112,8 @@ kp_options_read(struct kelpie_options *out, const struct kelpie_options *given)
     memset(out, 0, sizeof(*out));
     memcpy(out, given, given->size);
     fill_defaults(out);
-    if (out->max_clients < 0 || out->fastopen < 0 || !names_are_known(out->allow))
+    if (out->max_clients < 0 || out->fastopen < 0 || out->watchdog_signal < 0 ||
+        !names_are_known(out->allow))
         return KELPIE_EMISUSE;
     return 0;
 }
@@ -156,6 +157,9 @@ kp_options_to_script(const struct kelpie_options *options, struct kp_script_limi
         .probation_ns = (uint64_t)probation_ms * KP_NS_PER_MS,
         .rolls_back_itself = rolls_back_itself,
         .lua_memory = options->lua_memory,
+        .watchdog_signal = options->watchdog_signal,
+        .on_stuck = options->on_stuck,
+        .stuck_arg = options->on_stuck_arg,
         .allow = allow_bits(options->allow),
     };
 }
