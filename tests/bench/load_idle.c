@@ -3,8 +3,8 @@
  *
  * Each connects, sends one line and gets it back, so that the server has met it; then it is
  * silent. What the server's resident memory has grown by since the tenth, divided by those
- * that came after, is the result, once that has not changed for a fifth of a second. The kernel's
- * own memory for sockets is not in it.
+ * that came after, is the result, once it does not change any more: some servers give memory
+ * back after a while. The kernel's own memory for sockets is not in it.
  */
 #include <string.h>
 #include <time.h>
@@ -12,7 +12,7 @@
 #include "kit.h"
 #include "load.h"
 
-enum { FIRST = 10, MAX_LOOKS = 100 };
+enum { FIRST = 10, MAX_LOOKS = 10 };
 
 static void
 greet(struct load *load, unsigned begin, unsigned end)
@@ -32,11 +32,14 @@ greet(struct load *load, unsigned begin, unsigned end)
     }
 }
 
-/* Returns the server's memory once it stays as it is, or after 20 s. */
+/* Returns the server's memory once it stays as it is for ten times the warm-up, or at least
+ * has had the time of MAX_LOOKS of those. */
 static long
 settled_kib(const struct load *load)
 {
-    const struct timespec a_while = {.tv_nsec = 200000000};
+    uint64_t wait_ns = load->meter.warm_up_ns * 10;
+    const struct timespec a_while = {.tv_sec = (time_t)(wait_ns / 1000000000u),
+                                     .tv_nsec = (long)(wait_ns % 1000000000u)};
     long kib = meter_resident_kib(load->meter.server), before = -1;
 
     for (int i = 0; i < MAX_LOOKS && kib != before; i++) {
@@ -56,7 +59,6 @@ load_idle(struct load *load)
         !dialect_make(&load->dialect, load->dialect_name, DIALECT_ECHO, load->size, 0))
         bench_give_up("idle", "more than ten connections, and a dialect");
     load->streams = bench_alloc(n * sizeof(*load->streams));
-    load->meter.warm_up_ns = 0;
     meter_start(&load->meter);
     greet(load, 0, FIRST);
     long first_kib = settled_kib(load);

@@ -9,7 +9,7 @@
 #   --servers "A B"    only these; the C reference is always measured
 #   --cores S,C        the server's core and the client's; 1,0 where there are two
 #   --build DIR        use the programs there; otherwise builds the release preset
-#   --out DIR          build/bench: results.tsv, table.txt
+#   --out DIR          build/bench: results.tsv, table.txt, ratios.svg, growth.svg
 #   --smoke            a few hundred messages each, C and kelpie only: for ctest
 #   --install          installs the other servers first (Debian, root), and measures
 #
@@ -19,7 +19,7 @@ set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
-. "$here/servers.sh"
+. "$here/lib.sh"
 
 rounds=5 seconds=1 warm_up=300 servers=$all_servers cores=1,0 build= out=$top/build/bench
 smoke= install= wanted=
@@ -34,7 +34,7 @@ while [ $# -gt 0 ]; do
     --out) out=$2 && shift ;;
     --smoke) smoke=yes rounds=1 servers="c kelpie" ;;
     --install) install=yes ;;
-    -*) sed -n '2,/^set/s/^# \{0,1\}//p' "$0" && exit 64 ;;
+    -*) usage "$0" ;;
     *) wanted="$wanted $1" ;;
     esac
     shift
@@ -48,96 +48,83 @@ if [ -n "$install" ]; then
     RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $packages
 fi
 mkdir -p "$out"
-if [ -z "$build" ]; then
-    build=$top/build/release
-    (cd "$top" && cmake --preset release && cmake --build --preset release \
-        --target kelpie_daemon bench_load bench_raw) >"$out/build.log" 2>&1 ||
-        { cat "$out/build.log" && exit 1; }
-fi
-bin=$build/tests kelpie=$build/kelpie
+build_programs
 ulimit -n 60000 2>/dev/null || ulimit -n "$(ulimit -Hn)"
 
-pin_server= pin_client=
+pin_client=
 if has taskset && [ "$(getconf _NPROCESSORS_ONLN)" -gt 1 ] && [ -z "$smoke" ]; then
     pin_server="taskset -c ${cores%,*}" pin_client="taskset -c ${cores#*,}"
 fi
-
-work=$(mktemp -d "${TMPDIR:-/tmp}/kelpie-bench.XXXXXX")
-pid=
-clean_up() {
-    [ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null || true
-    rm -rf "$work"
-}
-trap clean_up EXIT
-trap 'exit 1' HUP INT TERM
 
 results=$out/results.tsv
 notes=$out/notes.txt
 printf 'round\tworkload\tserver\t%s\n' "$("$bin/bench_load" columns)" >"$results"
 : >"$notes"
-
-# ---- one run -----------------------------------------------------------------------------
+failed=0
 
 note() {
     echo "$*" >>"$notes"
-    [ -n "$smoke" ] && echo "$*" >&2
-    return 0
+    [ -z "$smoke" ] || echo "$*"
 }
 
-stop_server() {
-    kill -TERM "$pid" 2>/dev/null || true
-    for _ in 1 2 3 4 5 6 7 8 9 10; do
-        kill -0 "$pid" 2>/dev/null || break
-        sleep 0.05
-    done
-    kill -KILL "$pid" 2>/dev/null || true
-    wait "$pid" 2>/dev/null || true
-    pid=
-}
+# ---- one run -----------------------------------------------------------------------------
 
-failed=0
 run() { # ROUND WORKLOAD SERVER MODE ARGUMENTS...
-    round=$1 workload=$2 server=$3 mode=$4
+    key="$1	$2	$3" what="$2 $3" dialect=$(server_dialect "$3" "$4") status=0
+    start_server "$3" "$4"
+    case $3 in c | kelpie) is_own=yes ;; *) is_own= ;; esac
     shift 4
-    port=$("$bin/bench_load" port)
-    (server_exec "$server" "$mode" "$port") </dev/null >"$work/server.out" 2>&1 &
-    pid=$!
-    status=0
     # shellcheck disable=SC2086
     line=$($pin_client "$bin/bench_load" "$@" --port "$port" --server "$pid" \
-        --dialect "$(server_dialect "$server" "$mode")" 2>"$work/client.err") || status=$?
+        --dialect "$dialect" 2>"$work/client.err") || status=$?
     stop_server
     case $status in
-    0) printf '%s\t%s\t%s\t%s\n' "$round" "$workload" "$server" "$line" >>"$results" ;;
-    77) note "$workload $server: not measured: $(cat "$work/client.err")" ;;
+    0) printf '%s\t%s\n' "$key" "$line" >>"$results" ;;
+    77) note "$what: not measured: $(cat "$work/client.err")" ;;
     *)
-        note "$workload $server: FAILED: $(tail -n 1 "$work/client.err"); server: $(tail -n 1 "$work/server.out")"
-        case $server in c | kelpie) failed=1 ;; esac
+        note "$what: FAILED: $(tail -n 2 "$work/client.err") ($(tail -n 1 "$work/server.out"))"
+        [ -z "$is_own" ] || failed=1
         ;;
     esac
 }
 
-is_wanted() { # WORKLOAD
-    [ -n "$wanted" ] || return 0
-    for prefix in $wanted; do
-        case $1 in "$prefix" | "$prefix".*) return 0 ;; esac
-    done
-    return 1
+# Says why a server is not measured in a workload, if somebody might expect it.
+has_too_many() { # SERVER ARGUMENTS...
+    most=$(server_max_conns "$1")
+    conns=$(echo "$*" | sed -n 's/.*--conns \([0-9]*\).*/\1/p')
+    [ -z "$smoke" ] && [ "${conns:-1}" -gt "$most" ] || return 1
+    [ "$1" = haproxy ] || set -- "everybody"
+    note "$cell_name $1: not measured: at most $most connections with ulimit -n $(ulimit -n)"
 }
 
-# Runs one cell with all servers that can do it.
+# Runs one workload with all servers that can do it.
 run_cell() { # ROUND WORKLOAD MODE WHO ARGUMENTS...
-    cell_round=$1 cell=$2 cell_mode=$3 who=$4
+    cell_round=$1 cell_name=$2 cell_mode=$3 cell_who=$4
     shift 4
+    # Memory does not differ from round to round, and takes its time to settle.
+    [ "$1" != idle ] || [ "$cell_round" = 1 ] || return 0
+    [ -n "$smoke" ] || printf '\r\033[Kround %s of %s: %s' "$cell_round" "$rounds" "$cell_name" >&2
     for name in $present; do
-        case $who.$name in
+        case $cell_who.$name in
         own.c | own.kelpie | all.*) ;;
         *) continue ;;
         esac
         server_can "$name" "$cell_mode" || continue
+        ! has_too_many "$name" "$@" || continue
         # shellcheck disable=SC2086
-        run "$cell_round" "$cell" "$name" "$cell_mode" "$@" $limits
+        run "$cell_round" "$cell_name" "$name" "$cell_mode" "$@" $limits
     done
+}
+
+# That a wrong answer is noticed: an echo is expected of a server that says something else.
+try_wrong_server() {
+    start_server c churn
+    if "$bin/bench_load" echo --port "$port" --server "$pid" --messages 10 2>"$work/client.err"; then
+        note "a wrong answer was not noticed"
+        failed=1
+    fi
+    stop_server
+    grep -q 'got "welcome!' "$work/client.err" || failed=1
 }
 
 # ---- all of them ---------------------------------------------------------------------------
@@ -152,24 +139,26 @@ for name in $servers; do
 done
 limits="--warm-up $warm_up --time $(echo "$seconds" | awk '{ print int($1 * 1000) }')"
 [ -z "$smoke" ] || limits="--warm-up 0 --time 20000 --messages 300 --conns 20"
-load_before=$(uptime | sed 's/.*average[s]*: *//')
 
+load_average() {
+    uptime | sed 's/.*average[s]*: *//'
+}
+
+load_before=$(load_average)
+[ -z "$smoke" ] || try_wrong_server
 for round in $(seq "$rounds"); do
-    while IFS="$(printf '\t')" read -r cell mode who arguments; do
-        case $cell in "#"*) continue ;; esac
-        is_wanted "$cell" || continue
-        [ -z "$smoke" ] || echo "$cell"
-        [ -n "$smoke" ] || printf '\r\033[Kround %s of %s: %s' "$round" "$rounds" "$cell" >&2
-        # shellcheck disable=SC2086
-        run_cell "$round" "$cell" "$mode" "$who" $arguments </dev/null
-    done <"$here/cells.tsv"
+    each_cell run_cell "$round"
 done
 [ -n "$smoke" ] || printf '\r\033[K' >&2
 
 {
-    echo "$("$kelpie" --version | head -n 1), $(uname -sr), $(getconf _NPROCESSORS_ONLN) cores, $rounds rounds of $seconds s, load average before $load_before, after $(uptime | sed 's/.*average[s]*: *//')"
-    awk -f "$here/table.awk" "$results"
+    echo "$("$kelpie" --version), $(uname -sr), $(getconf _NPROCESSORS_ONLN) cores," \
+        "$rounds rounds of $seconds s, load average before $load_before, after $(load_average)"
+    awk -f "$here/stats.awk" -f "$here/table.awk" "$results"
     sort -u "$notes"
 } >"$out/table.txt"
 cat "$out/table.txt"
+for picture in ratios growth; do
+    awk -f "$here/stats.awk" -f "$here/$picture.awk" "$results" >"$out/$picture.svg"
+done
 exit $failed

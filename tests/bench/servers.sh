@@ -3,6 +3,7 @@
 #   server_is_installed NAME; server_can NAME MODE
 #   server_exec NAME MODE PORT   becomes that server; behind $pin_server
 #   server_dialect NAME MODE     how one talks to it
+#   server_max_conns NAME        how many it can have at a time
 #
 # Expects here (this folder), bin (of the reference server), kelpie, work (for files).
 
@@ -47,6 +48,14 @@ server_can() { # NAME MODE
     esac
 }
 
+# How many connections it can have at a time; HAProxy reckons with two descriptors for each.
+server_max_conns() { # NAME
+    case $1 in
+    haproxy) echo $((($(ulimit -n) - 100) / 2)) ;;
+    *) echo $(($(ulimit -n) - 100)) ;;
+    esac
+}
+
 server_dialect() {
     case $1.$2 in
     *.stream) echo stream ;;
@@ -74,8 +83,8 @@ server_exec() { # NAME MODE PORT
             --max-clients 55000 -p "$3" "$here/scripts/$2.lua"
         ;;
     haproxy)
-        BENCH_PEERS=$here/peers BENCH_PORT=$3 BENCH_MODE=$2 \
-            exec $pin_server haproxy -q -db -f "$here/peers/haproxy.cfg"
+        BENCH_PEERS=$here/peers BENCH_PORT=$3 BENCH_MODE=$2 BENCH_CONNS=$(server_max_conns haproxy) \
+            exec $pin_server haproxy -db -f "$here/peers/haproxy.cfg"
         ;;
     redis) exec $pin_server redis-server "$here/peers/redis.conf" --port "$3" --dir "$work" ;;
     tarantool) exec $pin_server tarantool "$here/peers/tarantool.lua" "$2" "$3" "$work" ;;

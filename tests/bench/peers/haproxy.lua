@@ -13,7 +13,7 @@ end)
 
 core.register_service("stream", "tcp", function(applet)
    while true do
-      local bytes = applet:receive() -- what has come; empty at the end
+      local bytes = applet:receive(8192) -- a block is a multiple of it
       if not bytes or bytes == "" then
          return
       end
