@@ -81,6 +81,8 @@ endforeach()
 # all bytes are right; it asserts no speed.
 add_executable(bench_reload EXCLUDE_FROM_ALL bench/reload.c bench/pingers.c bench/kit.c)
 target_link_libraries(bench_reload PRIVATE test_kit kelpie_archive test_kit)
+add_executable(bench_memory EXCLUDE_FROM_ALL bench/memory.c bench/kit.c)
+target_link_libraries(bench_memory PRIVATE test_kit kelpie_archive test_kit)
 file(GLOB load_sources CONFIGURE_DEPENDS "bench/load*.c")
 add_executable(bench_load ${load_sources} bench/stream.c bench/dialect.c bench/meter.c
                bench/histogram.c bench/poller.c bench/kit.c)

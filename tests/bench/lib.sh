@@ -28,7 +28,7 @@ build_programs() {
     if [ -z "$build" ]; then
         build=$top/build/release
         (cd "$top" && cmake --preset release && cmake --build --preset release \
-            --target kelpie_daemon bench_load bench_raw) >"$out/build.log" 2>&1 ||
+            --target kelpie_daemon bench_load bench_raw bench_memory) >"$out/build.log" 2>&1 ||
             { cat "$out/build.log" && exit 1; }
     fi
     bin=$build/tests kelpie=$build/kelpie

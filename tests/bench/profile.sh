@@ -93,7 +93,7 @@ profile() { # WORKLOAD SERVER MODE ARGUMENTS...
     n_short=$messages i_short=$instructions
     count_instructions "$out/callgrind.$workload.$server" $((4 * n)) "$@"
     per=$(((instructions - i_short) / (messages - n_short)))
-    callgrind_annotate "$out/callgrind.$workload.$server" >"$out/functions.$workload.$server"
+    callgrind_annotate --auto=no "$out/callgrind.$workload.$server" >"$out/functions.$workload.$server"
     calls=-
     if has perf && count_calls "$work/calls.short" "$((4 * n))" "$@" && [ -s "$work/calls.short" ]; then
         n_short=$messages

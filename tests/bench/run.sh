@@ -140,6 +140,13 @@ done
 limits="--warm-up $warm_up --time $(echo "$seconds" | awk '{ print int($1 * 1000) }')"
 [ -z "$smoke" ] || limits="--warm-up 0 --time 20000 --messages 300 --conns 20"
 
+# What W5 is made of, as far as kelpie's own allocator knows.
+counted_bytes() { # WORKLOAD SCRIPT
+    is_wanted "$1" && [ -x "$bin/bench_memory" ] && [ -z "$smoke" ] || return 0
+    counted=$("$bin/bench_memory" "$here/scripts/$2.lua" | tr '\t' ' ') || return 0
+    echo "$1 kelpie: ${counted% *} bytes allocated for a connection, ${counted#* } of them by Lua"
+}
+
 load_average() {
     uptime | sed 's/.*average[s]*: *//'
 }
@@ -155,6 +162,8 @@ done
     echo "$("$kelpie" --version), $(uname -sr), $(getconf _NPROCESSORS_ONLN) cores," \
         "$rounds rounds of $seconds s, load average before $load_before, after $(load_average)"
     awk -f "$here/stats.awk" -f "$here/table.awk" "$results"
+    counted_bytes W5.10k echo
+    counted_bytes W5.10k.data data
     sort -u "$notes"
 } >"$out/table.txt"
 cat "$out/table.txt"
