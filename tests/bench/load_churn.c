@@ -56,7 +56,7 @@ go_on(struct visit *visit)
         if (n == 0)
             break;
         if (visit->got_len + (size_t)n > sizeof(WELCOME) - 1 ||
-            memcmp(got, WELCOME + visit->got_len, (size_t)n) != 0)
+            memcmp(got, &WELCOME[visit->got_len], (size_t)n) != 0)
             bench_give_up("churn", "this is not the welcome");
         visit->got_len += (size_t)n;
     }

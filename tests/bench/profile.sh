@@ -32,7 +32,9 @@ while [ $# -gt 0 ]; do
 done
 : "${wanted:=W1.50 W2 W3}"
 has valgrind || { echo "profile.sh: valgrind is not installed" >&2 && exit 77; }
-has perf || echo "profile.sh: perf is not installed; system calls are not counted" >&2
+can_count_calls=yes
+perf stat -e raw_syscalls:sys_enter true >/dev/null 2>&1 || can_count_calls=
+[ -n "$can_count_calls" ] || echo "profile.sh: perf cannot be used here: system calls are not counted" >&2
 mkdir -p "$out"
 build_programs
 
@@ -69,12 +71,16 @@ count_calls() { # FILE MESSAGES ARGUMENTS...
     shift
     pin_server=
     start_server "$server" "$mode"
-    perf stat -x ' ' -o "$file.perf" -e 'syscalls:sys_enter_*' -p "$pid" &
+    mkfifo "$file.tell" "$file.told"
+    perf stat -D -1 --control "fifo:$file.tell,$file.told" -x ';' -o "$file.perf" \
+        -e 'syscalls:sys_enter_*' -p "$pid" >/dev/null 2>&1 &
     perf_pid=$!
+    echo enable >"$file.tell" && read -r _ <"$file.told" # from here on it counts
     talk "$@"
     stop_server
     wait "$perf_pid" || true
-    sed -n 's/^\([1-9][0-9]*\) .*sys_enter_\([a-z0-9_]*\).*/\1 \2/p' "$file.perf" >"$file"
+    sed -n 's/^\([1-9][0-9]*\);.*sys_enter_\([a-z0-9_]*\).*/\1 \2/p' "$file.perf" >"$file"
+    rm -f "$file.tell" "$file.told"
 }
 
 # Prints "TOTAL: NAME PER_MESSAGE, ..." of two such files.
@@ -92,10 +98,11 @@ profile() { # WORKLOAD SERVER MODE ARGUMENTS...
     count_instructions "$work/short" "$n" "$@"
     n_short=$messages i_short=$instructions
     count_instructions "$out/callgrind.$workload.$server" $((4 * n)) "$@"
-    per=$(((instructions - i_short) / (messages - n_short)))
+    per=$(awk "BEGIN { printf \"%.1f\", ($instructions - $i_short) / ($messages - $n_short) }")
     callgrind_annotate --auto=no "$out/callgrind.$workload.$server" >"$out/functions.$workload.$server"
     calls=-
-    if has perf && count_calls "$work/calls.short" "$((4 * n))" "$@" && [ -s "$work/calls.short" ]; then
+    if [ -n "$can_count_calls" ]; then
+        count_calls "$work/calls.short" "$((4 * n))" "$@"
         n_short=$messages
         count_calls "$work/calls.long" "$((16 * n))" "$@"
         calls=$(difference "$work/calls.short" "$work/calls.long" $((messages - n_short)))

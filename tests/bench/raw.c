@@ -222,8 +222,7 @@ serve(struct raw_server *server, const struct poller_event *event)
                                     : stream_bytes(server, conn);
 }
 
-static void
-run(struct raw_server *server, bool is_churn)
+static void __attribute__((noreturn)) run(struct raw_server *server, bool is_churn)
 {
     for (;;) {
         if (poller_wait(&server->poller, -1) < 0)

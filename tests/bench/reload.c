@@ -244,7 +244,7 @@ measure(struct bench *bench, unsigned n_reloads, bool really)
         serve(bench, ANSWERS_BETWEEN);
         pause_ms[n - 1] = (double)atomic_load(&bench->shared->pause_ns[n]) / 1e6;
         if (n >= MIN_RELOADS &&
-            bench_clock_ns(CLOCK_MONOTONIC) - started > MAX_CELL_S * 1e9)
+            (double)(bench_clock_ns(CLOCK_MONOTONIC) - started) > MAX_CELL_S * 1e9)
             break;
     }
     qsort(load, n, sizeof *load, compare);
