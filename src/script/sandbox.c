@@ -184,25 +184,6 @@ l_collectgarbage(lua_State *L)
     return 1;
 }
 
-/* string.rep, which otherwise loops n times over nothing. Upvalue 1: the original. */
-static int
-l_rep(lua_State *L)
-{
-    size_t len, separator_len;
-
-    luaL_checklstring(L, 1, &len);
-    luaL_checkinteger(L, 2);
-    luaL_optlstring(L, 3, "", &separator_len);
-    if (len == 0 && separator_len == 0) {
-        lua_pushliteral(L, "");
-        return 1;
-    }
-    lua_pushvalue(L, lua_upvalueindex(1));
-    lua_insert(L, 1);
-    lua_call(L, lua_gettop(L) - 1, 1);
-    return 1;
-}
-
 static const luaL_Reg base_functions[] = {
     {"load", l_load},
     {"print", l_print},
@@ -228,25 +209,6 @@ open_base(lua_State *L)
         lua_setfield(L, -2, reg->name);
     }
     lua_pop(L, 1);
-}
-
-/* The string library, and its metatable locked: changing it would change every string. */
-static void
-open_string(lua_State *L)
-{
-    luaL_requiref(L, LUA_STRLIBNAME, luaopen_string, 1);
-    lua_pushnil(L);
-    lua_setfield(L, -2, "dump");
-    lua_getfield(L, -1, "rep");
-    lua_pushcclosure(L, l_rep, 1);
-    lua_setfield(L, -2, "rep");
-    lua_pop(L, 1);
-
-    lua_pushliteral(L, "");
-    lua_getmetatable(L, -1);
-    lua_pushboolean(L, 0);
-    lua_setfield(L, -2, "__metatable");
-    lua_pop(L, 2);
 }
 
 static void
@@ -319,7 +281,7 @@ kp_sandbox_open(lua_State *L, struct kp_generation *gen)
     luaL_requiref(L, LUA_TABLIBNAME, luaopen_table, 1);
     luaL_requiref(L, LUA_UTF8LIBNAME, luaopen_utf8, 1);
     lua_pop(L, 2);
-    open_string(L);
+    kp_string_open(L);
     open_math(L, gen);
     open_allowed(L, gen);
     kp_coroutine_open(L);

@@ -2,7 +2,7 @@
  * sandbox.h - the libraries that a script sees
  *
  * Kept: base, string, table, math, utf8, and of os the clock. Replaced: pcall, xpcall,
- * coroutine, setmetatable, load, require, print, collectgarbage. Absent unless allowed: io,
+ * coroutine, setmetatable, the pattern functions of string, load, require, print, collectgarbage. Absent unless allowed: io,
  * the rest of os, debug, C modules; bytecode always.
  */
 #ifndef KP_SANDBOX_H
@@ -16,6 +16,9 @@ void kp_sandbox_open(lua_State *L, struct kp_generation *gen);
 /* Forbids new globals, from the end of loading on: assigning one raises an error that says
  * how to do it instead. Runs protected. */
 void kp_sandbox_lock_globals(lua_State *L);
+
+/* The string library, with our own pattern functions (lua_string.c). Runs protected. */
+void kp_string_open(lua_State *L);
 
 /* Our own coroutine library (coroutine.c), pcall and xpcall (pcall.c). Run protected. */
 void kp_coroutine_open(lua_State *L);
