@@ -106,7 +106,8 @@ struct sim_world {
     size_t actions;   /* how many the clients may do */
 };
 
-/* Runs a seed; script is the source of handlers.lua. Returns whether all invariants held; kernel.violation says which did not. */
+/* Runs a seed; script is the source of handlers.lua.
+ * Returns   whether all invariants held; kernel.violation says which did not. */
 bool sim_run(struct sim_world *world, uint64_t seed, const char *script, bool has_trace);
 
 /* ---- sim_client.c ---- */
