@@ -119,14 +119,16 @@ given_a_hook_left_fast_when_nothing_is_late_then_it_slows_down(void **state)
     sk_run(kit, "");
     gen = kit->script.live;
     lua_State *co = lua_newthread(gen->L);
-    gen->watchdog.killed = true;
-    kp_watchdog_cover(&gen->watchdog, co);
-    assert_int_equal(lua_gethookcount(co), 1);
-    gen->watchdog.killed = false;
-
-    assert_int_equal(luaL_dostring(co, "for i = 1, 10 do end"), LUA_OK);
-
+    kp_watchdog_start(&gen->watchdog, co, KP_NS_PER_S);
     assert_int_equal(lua_gethookcount(co), 1000);
+    lua_sethook(co, lua_gethook(co), LUA_MASKCOUNT, 1);
+    assert_int_equal(luaL_dostring(co, "for i = 1, 10 do end"), LUA_OK);
+    assert_int_equal(lua_gethookcount(co), 1000);
+    assert_false(kp_watchdog_stop(&gen->watchdog));
+
+    kp_watchdog_start(&gen->watchdog, co, 0);
+    assert_null(lua_gethook(co));
+    assert_false(kp_watchdog_stop(&gen->watchdog));
     lua_pop(gen->L, 1);
 }
 

@@ -280,7 +280,6 @@ l_create(lua_State *L)
     luaL_checktype(L, 1, LUA_TFUNCTION);
 
     lua_State *co = lua_newthread(L);
-    kp_watchdog_cover(watchdog_of(L), co);
     lua_pushvalue(L, 1);
     lua_xmove(L, co, 1);
     return 1;

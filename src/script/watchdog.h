@@ -45,15 +45,18 @@ void kp_watchdog_start(struct kp_watchdog *watchdog, lua_State *L, uint64_t budg
  * Returns   whether it was killed. */
 bool kp_watchdog_stop(struct kp_watchdog *watchdog);
 
+/* What is left of kp_watchdog_set_running when the clock is polled: sets the hook of L, or
+ * takes it away when no call is watched. */
+void kp_watchdog_poll(struct kp_watchdog *watchdog, lua_State *L);
+
 /* For the coroutine library: another coroutine runs now. */
 static inline void
 kp_watchdog_set_running(struct kp_watchdog *watchdog, lua_State *L)
 {
     atomic_store_explicit(&watchdog->running, L, memory_order_relaxed);
+    if (watchdog->is_polled)
+        kp_watchdog_poll(watchdog, L);
 }
-
-/* Puts a new coroutine under the watchdog. */
-void kp_watchdog_cover(struct kp_watchdog *watchdog, lua_State *co);
 
 /* For the guard's signal handler: the running call is slow, or is to end.
  * Threads   that of the call, also in the middle of anything. */

@@ -334,7 +334,7 @@ kelpie_step(kelpie *k, int timeout_ms)
     uint64_t limit = timeout_ms < 0 ? KP_NEVER : (uint64_t)timeout_ms * KP_NS_PER_MS;
     int rc = kp_loop_wait(&k->loop, sleep_ns(k, limit));
     if (rc >= 0) {
-        kp_guard_begin_shift(&k->script.guard);
+        kp_guard_begin_step(&k->script.guard);
         kp_loop_dispatch(&k->loop);
         kp_timers_run(&k->timers, k->loop.now_ns);
         kp_posts_run(k);
@@ -347,7 +347,7 @@ kelpie_step(kelpie *k, int timeout_ms)
         kp_script_retire(&k->script);
         serve_requests(k);
         kp_control_serve(k);
-        kp_guard_end_shift(&k->script.guard);
+        kp_guard_end_step(&k->script.guard);
     }
     k->in_step = false;
     if (rc < 0)
