@@ -54,8 +54,10 @@ generation_alloc(void *ud, void *ptr, size_t old_size, size_t new_size)
         gen->lua_bytes -= had;
         return NULL;
     }
-    if (new_size > had && !has_room(gen, new_size - had))
+    if (new_size > had && !has_room(gen, new_size - had)) {
+        gen->n_refused++; /* Lua collects all garbage, and tries once more */
         return NULL;
+    }
 
     void *block = kp_mem_realloc(mem, ptr, had, new_size);
     if (block)
@@ -162,6 +164,7 @@ kp_generation_new(struct kp_script *script, struct kp_generation **out, uint64_t
         return -ENOMEM;
     }
     memcpy(lua_getextraspace(gen->L), &gen, sizeof gen); /* coroutines copy it */
+    kp_collector_init(&gen->collector, gen->L);
     lua_atpanic(gen->L, on_panic);
 
     int rc = kp_generation_enter(gen, open_state, gen, script->limits.load_timeout_ns);

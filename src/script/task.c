@@ -45,7 +45,6 @@ task_make(lua_State *L, struct kp_generation *gen)
 
     *task = (struct kp_task){.gen = gen};
     task->co = lua_newthread(L);
-    kp_watchdog_cover(&gen->watchdog, task->co);
     lua_setiuservalue(L, -2, 1);
     task->co_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     kp_list_init(&task->node);
@@ -257,6 +256,8 @@ kp_task_run(struct kp_task *task, int n_args)
     kp_watchdog_start(&gen->watchdog, task->co, task_budget_ns(task));
     int status = lua_resume(task->co, NULL, n_args, &n_results);
     bool killed = kp_watchdog_stop(&gen->watchdog);
+    kp_collector_follow(&gen->collector, gen->L, gen->lua_bytes,
+                        script->limits.lua_memory);
     script->in_call = false;
     gen->current = NULL;
 
