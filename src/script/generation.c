@@ -80,9 +80,8 @@ on_panic(lua_State *L)
 
 /* --- making a state -------------------------------------------------------------------- */
 
-/* Makes a table and a registry reference to it. mode is "v" for weak values, or NULL. */
-static void
-make_table(lua_State *L, int *ref, const char *mode)
+void
+kp_generation_make_table(lua_State *L, int *ref, const char *mode)
 {
     lua_newtable(L);
     if (mode) {
@@ -112,12 +111,12 @@ open_state(lua_State *L)
 {
     struct kp_generation *gen = lua_touserdata(L, 1);
 
-    make_table(L, &gen->conns_ref, NULL);
-    make_table(L, &gen->rooms_ref, "v");
-    make_table(L, &gen->keeps_ref, NULL);
-    make_table(L, &gen->classes_ref, NULL);
-    make_table(L, &gen->timers_ref, NULL);
-    make_table(L, &gen->files_ref, NULL);
+    kp_generation_make_table(L, &gen->conns_ref, NULL);
+    kp_generation_make_table(L, &gen->rooms_ref, "v");
+    kp_generation_make_table(L, &gen->keeps_ref, NULL);
+    kp_generation_make_table(L, &gen->classes_ref, NULL);
+    kp_generation_make_table(L, &gen->timers_ref, NULL);
+    kp_generation_make_table(L, &gen->files_ref, NULL);
     kp_sandbox_open(L, gen);
     add_preloads(L, gen->script);
 
@@ -139,6 +138,7 @@ generation_alloc_struct(struct kp_script *script, uint64_t number)
     gen->phase = KP_STAGING;
     gen->conns_ref = gen->rooms_ref = gen->keeps_ref = LUA_NOREF;
     gen->classes_ref = gen->timers_ref = gen->files_ref = LUA_NOREF;
+    gen->n_pcalls_ref = LUA_NOREF;
     kp_handlers_init(&gen->handlers);
     kp_content_init(&gen->content);
     kp_watchdog_init(&gen->watchdog, &script->guard);
@@ -265,10 +265,12 @@ kp_generation_enter(struct kp_generation *gen, lua_CFunction fn, void *arg,
 {
     lua_State *L = gen->L;
     bool nested = gen->watchdog.running != NULL; /* the outer call's budget holds */
+    unsigned n_pcalls = gen->n_pcalls;
     int top = lua_gettop(L);
 
     if (!lua_checkstack(L, 4))
         return -ENOMEM;
+    gen->n_pcalls = 0;
     if (!nested)
         kp_watchdog_start(&gen->watchdog, L, budget_ns);
     lua_pushcfunction(L, with_traceback);
@@ -278,6 +280,7 @@ kp_generation_enter(struct kp_generation *gen, lua_CFunction fn, void *arg,
     if (!nested)
         (void)kp_watchdog_stop(&gen->watchdog); /* a killed call has an error status */
     gen->memory_reserve = false;
+    gen->n_pcalls = n_pcalls;
 
     if (status != LUA_OK) {
         keep_error(gen->script, L);

@@ -65,6 +65,8 @@ struct kp_generation {
     /* Kept by the coroutine library. */
     unsigned n_blocked;   /* running coroutines that cannot be suspended through */
     unsigned close_depth; /* coroutine.close within coroutine.close */
+    unsigned n_pcalls; /* of the running coroutine: protected calls within each other */
+    int n_pcalls_ref;  /* [coroutine] = n_pcalls, of those suspended in one; LUA_NOREF */
 
     /* While on_load runs: the generation whose named timers it may take over; or NULL. */
     struct kp_generation *predecessor;
@@ -94,6 +96,10 @@ void kp_generation_free(struct kp_generation *gen);
  *           follow it after newlines. */
 int kp_generation_enter(struct kp_generation *gen, lua_CFunction fn, void *arg,
                         uint64_t budget_ns) KP_MUST_CHECK;
+
+/* Makes a table and a registry reference to it. mode is as __mode, for weak tables, or NULL.
+ * Raises    when there is no memory. */
+void kp_generation_make_table(lua_State *L, int *ref, const char *mode);
 
 /* Returns the generation that owns a state or any of its coroutines. */
 struct kp_generation *kp_generation_of(lua_State *L);
