@@ -29,6 +29,9 @@
 
 #define POOL_SIZE 64 /* idle coroutines kept, about 1 KiB each */
 
+/* A script may spawn any number of functions; so long a step runs them. */
+#define READY_NS (20 * KP_NS_PER_MS)
+
 static struct kp_task *
 task_of_node(struct kp_node *node)
 {
@@ -82,6 +85,7 @@ kp_task_new(lua_State *L, struct kp_generation *gen, const char *what)
     task->handler = KP_N_HANDLERS;
     task->conn = NULL;
     task->holds = task->started = false;
+    task->n_pcalls = 0;
     task->wait = KP_WAIT_NOTHING;
     task->woke = KP_WOKE_OK;
     kp_list_append(&gen->made, &task->node);
@@ -253,9 +257,12 @@ kp_task_run(struct kp_task *task, int n_args)
     task->started = true;
     gen->current = task;
     script->in_call = true;
+    gen->n_pcalls = task->n_pcalls;
     kp_watchdog_start(&gen->watchdog, task->co, task_budget_ns(task));
     int status = lua_resume(task->co, NULL, n_args, &n_results);
     bool killed = kp_watchdog_stop(&gen->watchdog);
+    task->n_pcalls = gen->n_pcalls;
+    gen->n_pcalls = 0;
     kp_collector_follow(&gen->collector, gen->L, gen->lua_bytes,
                         script->limits.lua_memory);
     script->in_call = false;
@@ -287,18 +294,25 @@ kp_task_start_later(struct kp_task *task, int n_args)
 void
 kp_task_run_ready(struct kp_generation *gen)
 {
+    struct kp_sys *sys = &gen->script->env->sys;
     struct kp_node due;
     struct kp_node *node;
 
+    if (kp_list_is_empty(&gen->ready))
+        return;
+    uint64_t end_ns = kp_sys_now_ns(sys) + READY_NS;
     kp_list_init(&due);
     kp_list_splice(&due, &gen->ready);
-    while ((node = kp_list_pop(&due))) {
+    while (!kp_list_is_empty(&due) && kp_sys_now_ns(sys) < end_ns) {
+        node = kp_list_pop(&due);
         struct kp_task *task = task_of_node(node);
         if (task->started)
             (void)kp_task_resume(task, task->woke); /* errors were reported */
         else
             (void)kp_task_run(task, task->n_args);
     }
+    kp_list_splice(&due, &gen->ready); /* what is left comes before what is new */
+    kp_list_splice(&gen->ready, &due);
 }
 
 /* close: to-be-closed variables are closed. Returns whether that was killed. */
