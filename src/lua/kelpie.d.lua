@@ -320,6 +320,14 @@ function kelpie.sleep(seconds) end
 ---@param ... any its arguments
 function kelpie.spawn(fn, ...) end
 
+---Calls a function that must not be ended half way, such as one that changes several tables
+---together: all that one handler calls so may take as long as loading may (5 s), and does not
+---count for the handler. All clients wait meanwhile. It cannot sleep, receive or connect.
+---@param fn fun(...): ...
+---@param ... any its arguments
+---@return any ... what fn returns; an error of it is raised again
+function kelpie.critical(fn, ...) end
+
 ---Tells the time of a clock that never jumps.
 ---@return number seconds since some fixed point
 function kelpie.now() end

@@ -170,6 +170,14 @@ kp_guard_begin_call(struct kp_guard *guard, struct kp_guard_call *call,
 }
 
 void
+kp_guard_restart_call(struct kp_guard *guard, uint64_t budget_ns)
+{
+    atomic_store_explicit(&guard->call, 0, memory_order_relaxed);
+    atomic_store_explicit(&guard->budget_ns, budget_ns, memory_order_release);
+    atomic_store_explicit(&guard->call, ++guard->last_call, memory_order_release);
+}
+
+void
 kp_guard_end_call(struct kp_guard *guard, const struct kp_guard_call *call)
 {
     atomic_store_explicit(&guard->call, 0, memory_order_release);

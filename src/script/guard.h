@@ -94,6 +94,9 @@ void kp_guard_begin_call(struct kp_guard *guard, struct kp_guard_call *call,
                          struct kp_watchdog *watchdog, uint64_t budget_ns);
 void kp_guard_end_call(struct kp_guard *guard, const struct kp_guard_call *call);
 
+/* The running call begins anew, with another budget. */
+void kp_guard_restart_call(struct kp_guard *guard, uint64_t budget_ns);
+
 /* Notes where the slow call is, for on_stuck. Cut to fit.
  * Threads   that of the call. */
 void kp_guard_set_place(struct kp_guard *guard, const char *place);

@@ -173,6 +173,13 @@ kp_watchdog_init(struct kp_watchdog *watchdog, struct kp_guard *guard)
                                      .countdown = CHECKS_PER_LOOK};
 }
 
+static void
+set_deadline(struct kp_watchdog *watchdog)
+{
+    watchdog->started_ns = kp_sys_now_ns(watchdog->guard->sys);
+    watchdog->deadline_ns = watchdog->started_ns + watchdog->budget_ns;
+}
+
 void
 kp_watchdog_start(struct kp_watchdog *watchdog, lua_State *L, uint64_t budget_ns)
 {
@@ -180,14 +187,43 @@ kp_watchdog_start(struct kp_watchdog *watchdog, lua_State *L, uint64_t budget_ns
     atomic_store_explicit(&watchdog->is_slow, false, memory_order_relaxed);
     watchdog->slow_ns = 0;
     watchdog->place[0] = '\0';
+    watchdog->extended_ns = 0;
     watchdog->budget_ns = budget_ns;
-    if (watchdog->is_polled && budget_ns > 0) {
-        watchdog->started_ns = kp_sys_now_ns(watchdog->guard->sys);
-        watchdog->deadline_ns = watchdog->started_ns + budget_ns;
-    }
+    if (watchdog->is_polled && budget_ns > 0)
+        set_deadline(watchdog);
     kp_watchdog_set_running(watchdog, L);
     if (!watchdog->is_polled && budget_ns > 0)
         kp_guard_begin_call(watchdog->guard, &watchdog->call, watchdog, budget_ns);
+}
+
+/* The running call begins anew, with another budget. */
+static void
+restart(struct kp_watchdog *watchdog, uint64_t budget_ns)
+{
+    watchdog->budget_ns = budget_ns;
+    if (watchdog->is_polled)
+        set_deadline(watchdog);
+    else
+        kp_guard_restart_call(watchdog->guard, budget_ns);
+}
+
+void
+kp_watchdog_limit(struct kp_watchdog *watchdog, uint64_t budget_ns)
+{
+    uint64_t now_ns = kp_sys_now_ns(watchdog->guard->sys);
+    uint64_t left_ns =
+        now_ns < watchdog->extended_ns ? watchdog->extended_ns - now_ns : 1;
+
+    if (watchdog->budget_ns > 0)
+        restart(watchdog, budget_ns < left_ns ? budget_ns : left_ns);
+}
+
+void
+kp_watchdog_extend(struct kp_watchdog *watchdog, uint64_t limit_ns)
+{
+    if (watchdog->extended_ns == 0)
+        watchdog->extended_ns = kp_sys_now_ns(watchdog->guard->sys) + limit_ns;
+    kp_watchdog_limit(watchdog, limit_ns);
 }
 
 bool
