@@ -168,7 +168,9 @@ struct kelpie_options {
  *
  *     by signal    watchdog_signal is SIGURG, or another one that nobody needs. kelpie_new
  *                  starts a thread for the server, which sleeps while no Lua runs; when a call
- *                  is late it signals the thread that runs the server. Costs nothing else.
+ *                  is late it signals the thread that runs the server. Costs some 40
+ *                  instructions a message, and what a second thread costs any process:
+ *                  system calls are a little dearer.
  *     by polling   watchdog_signal is 0, or the thread could not be made (a warning says so).
  *                  Lua looks at the clock every 1,000 instructions, which needs half more
  *                  instructions for a short handler, and twice as many for loops.
@@ -178,7 +180,7 @@ struct kelpie_options {
  * after kelpie_free, because a signal may be late; it does nothing then. All servers of the
  * process may use the same one. The thread that runs the server has it unblocked; kelpie's own
  * thread has all others blocked. The thread does not live on in a child of fork(2): there,
- * make a new server. Both at -1 switch the watchdog off, which costs nothing at all.
+ * make a new server. Both limits at -1 switch the watchdog off, which costs nothing at all.
  */
 
 #ifdef __cplusplus
