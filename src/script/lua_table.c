@@ -177,6 +177,8 @@ l_move(lua_State *L)
 
 /* --- sort ------------------------------------------------------------------------------ */
 
+#define SHORT_LIST 4096
+
 #define LIST   1 /* stack of l_sort: the table, */
 #define ORDER  2 /* the order function or nil, */
 #define SORTED 3 /* a copy, that is sorted in runs, */
@@ -257,8 +259,10 @@ l_sort(lua_State *L)
     if (!lua_isnoneornil(L, ORDER))
         luaL_checktype(L, ORDER, LUA_TFUNCTION);
     lua_settop(L, ORDER);
-    lua_newtable(L);
-    lua_newtable(L);
+    /* Room at once for what is short; a long one may be shorter than it says. */
+    int room = n <= SHORT_LIST ? (int)n : 0;
+    lua_createtable(L, room, 0);
+    lua_createtable(L, room, 0);
     for (lua_Integer i = 1; i <= n; i++) {
         check_step(L);
         lua_geti(L, LIST, i);
