@@ -349,7 +349,7 @@ function kelpie.reload() end
 ---Asks the server to end as for SIGTERM, after this step: it drains. Not while loading.
 function kelpie.shutdown() end
 
----Removes white space at both ends, in linear time; a pattern can be made slow by a client.
+---Removes white space at both ends; faster than a pattern.
 ---@param text string
 ---@return string trimmed
 function kelpie.trim(text) end

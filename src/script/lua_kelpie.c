@@ -364,7 +364,7 @@ is_space(char c)
 }
 
 /***
-Removes white space at both ends, in linear time: unlike a pattern, it cannot be made slow.
+Removes white space at both ends; faster than a pattern.
 @function trim
 @string text
 @treturn string
