@@ -15,12 +15,6 @@
 
 enum { READ_SIZE = 512 };
 
-static struct sim_link *
-link_of(struct sim_world *world, const struct sim_peer *peer)
-{
-    return &world->kernel.links[sim_index_of(world, peer)];
-}
-
 /* ---- messages ---------------------------------------------------------------------- */
 
 /* Letters, now and then any bytes. */
@@ -123,7 +117,7 @@ send_some(struct sim_world *world, struct sim_peer *peer, size_t len)
 static void
 speak(struct sim_world *world, struct sim_peer *peer)
 {
-    if (link_of(world, peer)->client_fin)
+    if (sim_link_of(world, peer)->client_fin)
         return;
     if (kp_buf_len(&peer->unsent) < 200 && sim_chance(&world->random, 160))
         add_messages(world, peer);
@@ -260,4 +254,5 @@ sim_peer_clear(struct sim_world *world, struct sim_peer *peer)
     kp_buf_clear(&peer->unsent, mem);
     kp_buf_clear(&peer->sent, mem);
     kp_buf_clear(&peer->queued, mem);
+    kp_buf_clear(&peer->for_script, mem);
 }
