@@ -171,9 +171,20 @@ function things.raise()
    error("on purpose")
 end
 
+-- Time jumps while it runs, as for a handler that hangs: it is ended at the next look.
+function things.hang()
+   sim.jump()
+   for _ = 1, 5000 do end
+   sim.survived()
+end
+
+function things.shutdown()
+   if choose(6) == 0 then kelpie.shutdown() end
+end
+
 local other_things = {
    "cast", "cast", "cast", "cast", "timer", "timer", "timer", "named_timer", "spawn", "sleep", "sleep",
-   "keep", "walk", "coroutine", "reload", "raise",
+   "keep", "walk", "coroutine", "reload", "raise", "hang", "shutdown",
 }
 
 local function choose_conn(self)

@@ -25,7 +25,8 @@
 #include "net/conn.h"
 #include "script/task.h"
 
-enum { MAX_WAIT_STEPS = 60 };
+/* The bound of fairness; calls that fail again and again may put a message off longer. */
+enum { MAX_WAIT_STEPS = 8, MAX_WAIT_STEPS_FAULTY = 80 };
 
 void
 sim_append(struct sim_world *world, struct kp_buf *buf, const void *bytes, size_t len)
@@ -77,12 +78,20 @@ next_message(const struct sim_peer *peer, const struct kp_framing *framing)
     return naive_read(framing, bytes + peer->delivered, len, peer->max_message);
 }
 
+/* The handler that waits for the next message, or NULL. */
+static const struct kp_task *
+receiver_of(const kelpie_conn *conn)
+{
+    const struct kp_session *session = kp_session_of(conn);
+
+    return session != NULL ? session->receiver : NULL;
+}
+
 /* Framing of the next message: conn's, unless a handler waits for something else. */
 static const struct kp_framing *
 framing_of(const kelpie_conn *conn)
 {
-    const struct kp_session *session = kp_session_of(conn);
-    const struct kp_task *receiver = session != NULL ? session->receiver : NULL;
+    const struct kp_task *receiver = receiver_of(conn);
 
     return receiver != NULL && receiver->has_once ? &receiver->once : &conn->framing;
 }
@@ -150,6 +159,9 @@ sim_check_message(struct sim_world *world, kelpie_conn *conn, const void *messag
                 peer->connected ? "after on_disconnect" : "before on_connect");
     if (!kp_conn_is_open(conn))
         VIOLATE("I4: conn %llu: a message, but closed", (unsigned long long)conn->id);
+    if (conn->holds > 0 && receiver_of(conn) == NULL)
+        VIOLATE("I3: conn %llu: a message, but its handler is suspended",
+                (unsigned long long)conn->id);
     check_cut(world, peer, conn, message, len);
     if (world->script_source != NULL)
         sim_script_expect(world, peer, message, len);
@@ -225,14 +237,20 @@ is_waiting(struct sim_world *world, struct sim_peer *peer, const kelpie_conn *co
 static void
 check_fairness(struct sim_world *world, struct sim_peer *peer, const kelpie_conn *conn)
 {
+    const struct sim_faults *faults = &world->kernel.faults;
+    bool is_healthy =
+        world->kernel.is_calm ||
+        faults->again + faults->cut + faults->spurious + faults->broken == 0;
+    uint64_t limit = is_healthy ? MAX_WAIT_STEPS : MAX_WAIT_STEPS_FAULTY;
+
     if (!is_waiting(world, peer, conn)) {
         peer->waits_since = 0;
     } else if (peer->waits_since == 0 || peer->waits_at != peer->delivered) {
         peer->waits_since = world->steps;
         peer->waits_at = peer->delivered;
-    } else if (world->steps - peer->waits_since > MAX_WAIT_STEPS) {
-        VIOLATE("I9: conn %llu: a message waits since %d steps",
-                (unsigned long long)conn->id, MAX_WAIT_STEPS);
+    } else if (world->steps - peer->waits_since > limit) {
+        VIOLATE("I9: conn %llu: a message waits since %llu steps",
+                (unsigned long long)conn->id, (unsigned long long)limit);
     }
 }
 
@@ -348,7 +366,8 @@ check_nothing_left(struct sim_world *world)
         VIOLATE("I7: %zu addresses are counted, but nobody is there", net->by_ip.count);
     if (net->n_rooms != 0 && world->script_source == NULL)
         VIOLATE("I7: %zu rooms are left", net->n_rooms);
-    size_t n_own = kp_timer_is_started(&world->k->drain_timer);
+    size_t n_own = kp_timer_is_started(&world->k->drain_timer) +
+                   kp_timer_is_started(&net->accept_retry);
     if (world->k->timers.count != n_own && world->script_source == NULL)
         VIOLATE("I7: %zu timers are left", world->k->timers.count - n_own);
 }

@@ -105,6 +105,7 @@ choose_options(struct sim_world *world)
     options->slow_reader_ms = limits_ms[1 + sim_below(random, 3)];
     options->drain_timeout_ms = limits_ms[1 + sim_below(random, 3)];
     options->retire_timeout_ms = limits_ms[1 + sim_below(random, 3)];
+    options->handler_timeout_ms = 100;
     options->max_message = sim_chance(random, 64) ? 30 : 128;
     options->max_outbox = sim_chance(random, 96) ? 3000 : 120;
     options->soft_outbox = options->max_outbox / sim_between(random, 1, 6);
@@ -203,6 +204,8 @@ rest(struct sim_world *world)
             kelpie_timer_cancel(world->timers[i]);
             world->timers[i] = NULL;
         }
+    for (int i = 0; i < SIM_MAX_LINKS; i++)
+        world->peers[i].waits_since = 0; /* the bounds are narrower from now on */
     resume_all(world);
     sim_trace(&world->kernel, "---- rest");
     settle(world);
@@ -213,6 +216,7 @@ rest(struct sim_world *world)
 static void
 end(struct sim_world *world)
 {
+    world->ended_early = world->k->is_draining;
     sim_trace(&world->kernel, "---- end");
     if (sim_chance(&world->random, 128)) {
         sim_clients_leave(world);

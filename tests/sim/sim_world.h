@@ -87,6 +87,7 @@ struct sim_world {
     uint64_t steps;    /* done */
     bool is_resting;   /* nobody does anything new */
     bool is_uncertain; /* somebody was closed by a cast: it may have taken it or not */
+    bool ended_early;  /* it was drained before all came to rest */
     size_t actions;    /* how many the clients may do */
 };
 
