@@ -90,7 +90,10 @@ add_messages(struct sim_world *world, struct sim_peer *peer)
 
     if (sim_chance(&world->random, 6)) /* nonsense */
         sim_append(world, &peer->unsent, text, make_text(world, text, choose_len(world)));
-    for (uint32_t n = 1 + sim_below(&world->random, 5); n > 0; n--)
+    uint32_t n = 1 + sim_below(&world->random, 5);
+    if (sim_chance(&world->random, 4)) /* more than one turn of a connection takes */
+        n = 70;
+    for (; n > 0 && kp_buf_len(&peer->unsent) < 600; n--)
         add_message(world, peer);
 }
 

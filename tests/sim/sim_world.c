@@ -152,6 +152,8 @@ live(struct sim_world *world)
     for (size_t i = 0; i < world->actions && holds(world); i++) {
         sim_clients_act(world);
         sim_operator_acts(world);
+        if (world->has_devices)
+            sim_devices_act(world);
         maybe_fail_memory(world);
         for (uint32_t n = sim_below(&world->random, 3); n > 0 && holds(world); n--)
             (void)step(world);
@@ -222,6 +224,7 @@ end(struct sim_world *world)
         sim_clients_leave(world);
         settle(world);
     }
+    sim_devices_drop(world);
     sim_drop_handles(world);
     kelpie_drain(world->k);
     settle(world);
@@ -264,6 +267,7 @@ finish(struct sim_world *world)
     /* Its clients are told "shutdown" by kelpie_free itself, in runs that end early. */
     world->is_resting = true;
     fault_env_heal(&world->mem, NULL);
+    sim_devices_drop(world);
     sim_drop_handles(world);
     kelpie_free(world->k);
     if (holds(world) && sim_kernel_count_all(&world->kernel) != 0)
@@ -287,6 +291,8 @@ sim_run(struct sim_world *world, uint64_t seed, const char *script, bool has_tra
     if (seed % SIM_SCRIPT_EVERY == 0)
         world->script_source = script;
     fault_mem_init(&world->mem);
+    sim_devices_init(world);
+    world->has_devices = sim_chance(&world->random, 64);
     choose_kernel(world);
     choose_options(world);
     world->actions = sim_between(&world->random, 5, 60);

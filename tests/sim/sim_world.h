@@ -14,7 +14,13 @@
 #include "server/server.h"
 #include "sim_kernel.h"
 
-enum { SIM_ROOMS = 2, SIM_TIMERS = 4, SIM_MAX_MESSAGE = 300, SIM_MAX_VERSIONS = 64 };
+enum {
+    SIM_ROOMS = 2,
+    SIM_TIMERS = 4,
+    SIM_MAX_MESSAGE = 300,
+    SIM_MAX_VERSIONS = 64,
+    SIM_DEVICES = 3
+};
 
 /* A message about to be sent to the members of room (NULL: to all). */
 struct sim_cast {
@@ -59,6 +65,12 @@ struct sim_peer {
     long long remembered;           /* in conn.data */
 };
 
+/* A descriptor of the host that the server watches for it. */
+struct sim_device {
+    struct sim_world *world;
+    int fd; /* -1: none */
+};
+
 struct sim_world {
     uint64_t seed;
     struct sim_random random;
@@ -82,6 +94,8 @@ struct sim_world {
     struct kelpie_timer *timers[SIM_TIMERS];
     bool repeats[SIM_TIMERS];
 
+    bool has_devices;
+    struct sim_device devices[SIM_DEVICES];
     struct sim_peer peers[SIM_MAX_LINKS];
     unsigned depth;    /* handlers on the stack */
     uint64_t steps;    /* done */
@@ -108,6 +122,11 @@ void sim_drop_handles(struct sim_world *world);
 
 /* Makes up a message, at most SIM_MAX_MESSAGE bytes, that conn (or NULL) can send. */
 size_t sim_make_message(struct sim_world *world, const kelpie_conn *conn, char *out);
+
+/* ---- sim_devices.c: descriptors that the host watches ---- */
+void sim_devices_init(struct sim_world *world);
+void sim_devices_act(struct sim_world *world);
+void sim_devices_drop(struct sim_world *world);
 
 /* ---- sim_check.c, sim_account.c: what must hold ---- */
 #define VIOLATE(...) sim_violate(&world->kernel, __VA_ARGS__)
