@@ -1,6 +1,7 @@
 /*
  * test_sim.c - simulates seeds, and says which of them break an invariant
  *
+ *     test_sim                   100,000 seeds
  *     test_sim FROM COUNT        the seeds that once failed, then FROM, FROM + 1, ...
  *     test_sim --seed N          one seed
  *     test_sim --seed N --trace  and all that happens in it
@@ -23,7 +24,7 @@
 /* Seeds that have found something; what they found is mended. */
 static const uint64_t once_failed[] = {88, 99, 181};
 
-enum { MAX_FAILURES = 10 };
+enum { MAX_FAILURES = 10, DEFAULT_SEEDS = 100000 };
 
 #define SCRIPT KELPIE_SOURCE_DIR "/tests/sim/handlers.lua"
 
@@ -95,7 +96,7 @@ main(int argc, char **argv)
         status = run_many(world, strtoull(argv[1], NULL, 10), strtoull(argv[2], NULL, 10),
                           script);
     else
-        fprintf(stderr, "usage: test_sim FROM COUNT | --seed N [--trace]\n");
+        fprintf(stderr, "usage: test_sim [FROM COUNT] | --seed N [--trace]\n");
     free(world);
     free(script);
     return status;
