@@ -12,3 +12,7 @@ foreach(part RANGE 0 3)
   add_test(NAME sim_${part} COMMAND test_sim ${first} 12500)
   set_tests_properties(sim_${part} PROPERTIES TIMEOUT 900 LABELS sim)
 endforeach()
+
+# Many more seeds, by hand: the same program, without sanitizers in the release build.
+add_executable(soak_sim EXCLUDE_FROM_ALL test_sim.c)
+target_link_libraries(soak_sim PRIVATE sim_kit)

@@ -285,6 +285,56 @@ given_a_wish_for_five_bytes_when_they_come_then_the_next_message_is_a_line_again
     close(peer);
 }
 
+/* Who wishes need not be who holds: nothing else would wake the connection. */
+static void
+given_a_wish_for_a_line_when_it_is_withdrawn_then_what_came_is_cut_as_before(void **state)
+{
+    struct net_kit *kit = *state;
+    struct kelpie_conn *conn;
+    struct kp_framing line = {.kind = KP_FRAME_LINE};
+    struct kp_framing two = {.kind = KP_FRAME_FIXED, .fixed_size = 2};
+    int peer = nk_pair(kit, &conn);
+    kp_conn_set_framing(conn, &two);
+
+    kp_conn_want_message(conn, &line);
+    nk_say(peer, "abcd");
+    nk_settle(kit);
+    nk_told(kit, "");
+    kp_conn_unwant_message(conn);
+    nk_settle(kit);
+
+    nk_told(kit, "message 0 ab\nmessage 0 cd\n");
+    close(peer);
+}
+
+static void
+given_a_wish_for_a_line_when_the_peer_ends_then_what_is_left_is_cut_as_before(
+    void **state)
+{
+    struct net_kit *kit = *state;
+    struct kelpie_conn *held, *free;
+    struct kp_framing line = {.kind = KP_FRAME_LINE};
+    struct kp_framing two = {.kind = KP_FRAME_FIXED, .fixed_size = 2};
+    int peers[] = {nk_pair(kit, &held), nk_pair(kit, &free)};
+    kp_conn_set_framing(held, &two);
+    kp_conn_set_framing(free, &two);
+    kp_conn_hold(held);
+
+    kp_conn_want_message(held, &line);
+    kp_conn_want_message(free, &line);
+    for (int i = 0; i < 2; i++) {
+        nk_say(peers[i], "abc");
+        close(peers[i]);
+    }
+    nk_settle(kit);
+    nk_told(kit, "input_end 0\ninput_end 1\nmessage 1 ab\ndisconnect 1 eof\ngone 1\n");
+    kp_conn_release(held);
+    nk_settle(kit);
+
+    nk_told(kit, "message 0 ab\ndisconnect 0 eof\ngone 0\n");
+    assert_int_equal(kit->net.counters.partial_at_eof, 2);
+}
+
 static void
 given_a_held_connection_when_the_peer_ends_then_input_end_is_told_once_and_per_wish(
     void **state)
@@ -446,6 +496,10 @@ main(void)
             given_a_held_connection_when_a_message_is_wanted_then_exactly_one_is_let_through),
         TEST(
             given_a_wish_for_five_bytes_when_they_come_then_the_next_message_is_a_line_again),
+        TEST(
+            given_a_wish_for_a_line_when_it_is_withdrawn_then_what_came_is_cut_as_before),
+        TEST(
+            given_a_wish_for_a_line_when_the_peer_ends_then_what_is_left_is_cut_as_before),
         TEST(
             given_a_held_connection_when_the_peer_ends_then_input_end_is_told_once_and_per_wish),
         TEST(

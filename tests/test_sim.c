@@ -1,6 +1,7 @@
 /*
  * test_sim.c - simulates seeds, and says which of them break an invariant
  *
+ *     test_sim                   100,000 seeds
  *     test_sim FROM COUNT        the seeds that once failed, then FROM, FROM + 1, ...
  *     test_sim --seed N          one seed
  *     test_sim --seed N --trace  and all that happens in it
@@ -14,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim/sim_world.h"
+#include "sim/sim_script.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 # include <sanitizer/common_interface_defs.h>
@@ -23,7 +24,9 @@
 /* Seeds that have found something; what they found is mended. */
 static const uint64_t once_failed[] = {88, 99, 181};
 
-enum { MAX_FAILURES = 10 };
+enum { MAX_FAILURES = 10, DEFAULT_SEEDS = 100000 };
+
+#define SCRIPT KELPIE_SOURCE_DIR "/tests/sim/handlers.lua"
 
 /* What runs, for those who report its sudden end. */
 static uint64_t running;
@@ -44,10 +47,10 @@ on_abort(int number)
 }
 
 static bool
-run(struct sim_world *world, uint64_t seed, bool has_trace)
+run(struct sim_world *world, uint64_t seed, const char *script, bool has_trace)
 {
     running = seed;
-    if (sim_run(world, seed, has_trace))
+    if (sim_run(world, seed, script, has_trace))
         return true;
     fprintf(stderr, "seed %" PRIu64 ": %s\n", seed, world->kernel.violation);
     print_replay();
@@ -55,15 +58,15 @@ run(struct sim_world *world, uint64_t seed, bool has_trace)
 }
 
 static int
-run_many(struct sim_world *world, uint64_t from, uint64_t count)
+run_many(struct sim_world *world, uint64_t from, uint64_t count, const char *script)
 {
     int failures = 0;
     uint64_t steps = 0, calls = 0;
 
     for (size_t i = 0; i < sizeof(once_failed) / sizeof(once_failed[0]); i++)
-        failures += !run(world, once_failed[i], false);
+        failures += !run(world, once_failed[i], script, false);
     for (uint64_t seed = from; seed < from + count && failures < MAX_FAILURES; seed++) {
-        failures += !run(world, seed, false);
+        failures += !run(world, seed, script, false);
         steps += world->steps;
         calls += world->kernel.calls;
     }
@@ -78,6 +81,7 @@ main(int argc, char **argv)
 {
     struct sim_world *world = calloc(1, sizeof(*world));
     bool has_trace = argc > 3 && strcmp(argv[3], "--trace") == 0;
+    char *script = sim_script_read(SCRIPT);
     int status = 2;
 
     if (world == NULL)
@@ -87,12 +91,13 @@ main(int argc, char **argv)
     __sanitizer_set_death_callback(print_replay);
 #endif
     if (argc >= 3 && strcmp(argv[1], "--seed") == 0)
-        status = !run(world, strtoull(argv[2], NULL, 10), has_trace);
+        status = !run(world, strtoull(argv[2], NULL, 10), script, has_trace);
     else if (argc == 3)
-        status =
-            run_many(world, strtoull(argv[1], NULL, 10), strtoull(argv[2], NULL, 10));
+        status = run_many(world, strtoull(argv[1], NULL, 10), strtoull(argv[2], NULL, 10),
+                          script);
     else
-        fprintf(stderr, "usage: test_sim FROM COUNT | --seed N [--trace]\n");
+        fprintf(stderr, "usage: test_sim [FROM COUNT] | --seed N [--trace]\n");
     free(world);
+    free(script);
     return status;
 }

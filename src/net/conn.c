@@ -294,10 +294,15 @@ kp_conn_want_message(struct kelpie_conn *conn, const struct kp_framing *once)
 void
 kp_conn_unwant_message(struct kelpie_conn *conn)
 {
+    bool was_wanted = conn->wants;
+
     conn->wants = false;
     conn->has_once = false;
     conn->frame_since_ns = 0;
     memset(&conn->frame, 0, sizeof(conn->frame));
+    /* What has come meanwhile may be a message in the connection's own framing. */
+    if (was_wanted)
+        kp_conn_wake(conn);
 }
 
 void

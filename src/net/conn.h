@@ -132,9 +132,10 @@ void kp_conn_release(struct kelpie_conn *conn);
 
 /* Lets exactly one message through although the connection is held (receive). The hook
  * gets it from the next kp_conns_deliver, in this step if it is there already; at the end
- * of input on_input_end is called. once may be NULL: the connection's framing. */
+ * of input on_input_end is called. once may be NULL: the connection's framing, in which
+ * what is left at the end of input is cut in any case. */
 void kp_conn_want_message(struct kelpie_conn *conn, const struct kp_framing *once);
-/* The wish is withdrawn (a time-out). */
+/* The wish is withdrawn (a time-out): what has come is cut in conn's framing again. */
 void kp_conn_unwant_message(struct kelpie_conn *conn);
 
 /* Switches the framing at the next byte not yet delivered. */

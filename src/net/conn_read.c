@@ -287,10 +287,27 @@ read_once(struct kelpie_conn *conn, struct turn *turn)
 /* ---- the end of the stream --------------------------------------------------------- */
 
 static void
-end_input(struct kelpie_conn *conn)
+tell_end(struct kelpie_conn *conn)
 {
     const struct kp_net_hooks *hooks = &conn->net->hooks;
 
+    conn->input_ended = true;
+    conn->wants = false;
+    conn->has_once = false;
+    hooks->on_input_end(hooks->arg, conn);
+}
+
+static void
+end_input(struct kelpie_conn *conn)
+{
+    if (conn->has_once && conn->error == 0) {
+        /* There is none of the kind that was wished for; what is left may still be messages
+         * in the connection's own framing. */
+        memset(&conn->frame, 0, sizeof(conn->frame));
+        tell_end(conn);
+        kp_conn_wake(conn);
+        return;
+    }
     if (kp_buf_len(&conn->input) > 0 && conn->error == 0)
         conn->net->counters.partial_at_eof++;
     kp_buf_clear(&conn->input, &conn->net->env->mem);
@@ -299,10 +316,7 @@ end_input(struct kelpie_conn *conn)
     } else if (conn->holds == 0) {
         kp_conn_close(conn, "eof");
     } else if (!conn->input_ended || conn->wants) {
-        conn->input_ended = true;
-        conn->wants = false;
-        conn->has_once = false;
-        hooks->on_input_end(hooks->arg, conn);
+        tell_end(conn);
     }
 }
 

@@ -15,12 +15,6 @@
 
 enum { READ_SIZE = 512 };
 
-static struct sim_link *
-link_of(struct sim_world *world, const struct sim_peer *peer)
-{
-    return &world->kernel.links[sim_index_of(world, peer)];
-}
-
 /* ---- messages ---------------------------------------------------------------------- */
 
 /* Letters, now and then any bytes. */
@@ -96,7 +90,10 @@ add_messages(struct sim_world *world, struct sim_peer *peer)
 
     if (sim_chance(&world->random, 6)) /* nonsense */
         sim_append(world, &peer->unsent, text, make_text(world, text, choose_len(world)));
-    for (uint32_t n = 1 + sim_below(&world->random, 5); n > 0; n--)
+    uint32_t n = 1 + sim_below(&world->random, 5);
+    if (sim_chance(&world->random, 4)) /* more than one turn of a connection takes */
+        n = 70;
+    for (; n > 0 && kp_buf_len(&peer->unsent) < 600; n--)
         add_message(world, peer);
 }
 
@@ -123,7 +120,7 @@ send_some(struct sim_world *world, struct sim_peer *peer, size_t len)
 static void
 speak(struct sim_world *world, struct sim_peer *peer)
 {
-    if (link_of(world, peer)->client_fin)
+    if (sim_link_of(world, peer)->client_fin)
         return;
     if (kp_buf_len(&peer->unsent) < 200 && sim_chance(&world->random, 160))
         add_messages(world, peer);
@@ -260,4 +257,5 @@ sim_peer_clear(struct sim_world *world, struct sim_peer *peer)
     kp_buf_clear(&peer->unsent, mem);
     kp_buf_clear(&peer->sent, mem);
     kp_buf_clear(&peer->queued, mem);
+    kp_buf_clear(&peer->for_script, mem);
 }

@@ -4,19 +4,21 @@
  * Each handler, timer and posted call does a few random things of the public interface: to
  * its own connection, to others, to rooms and timers. What each call has returned is told to
  * the checker.
+ *
+ * When there is a script it is the one that acts, and these only look.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "net/conn.h"
-#include "sim_world.h"
+#include "sim_script.h"
 
 static void act(struct sim_world *world, kelpie_conn *self);
 
 /* ---- things to do ------------------------------------------------------------------ */
 
-static size_t
-make_message(struct sim_world *world, const kelpie_conn *conn, char *out)
+size_t
+sim_make_message(struct sim_world *world, const kelpie_conn *conn, char *out)
 {
     size_t len = sim_chance(&world->random, 16) ? sim_below(&world->random, 300)
                                                 : sim_below(&world->random, 30);
@@ -31,7 +33,7 @@ static void
 send_one(struct sim_world *world, kelpie_conn *conn)
 {
     char text[SIM_MAX_MESSAGE];
-    size_t len = make_message(world, conn, text);
+    size_t len = sim_make_message(world, conn, text);
     bool wrapped = sim_chance(&world->random, 200);
     int rc =
         wrapped ? kelpie_conn_send(conn, text, len) : kelpie_conn_write(conn, text, len);
@@ -43,7 +45,7 @@ static void
 cast(struct sim_world *world, kelpie_conn *self)
 {
     char text[SIM_MAX_MESSAGE];
-    size_t len = make_message(world, NULL, text);
+    size_t len = sim_make_message(world, NULL, text);
     struct kelpie_room *room = world->rooms[sim_below(&world->random, SIM_ROOMS)];
     struct sim_cast what = {.message = text, .len = len, .wrapped = true};
 
@@ -65,9 +67,9 @@ move(struct sim_world *world, kelpie_conn *conn)
     int rc = joins ? kelpie_room_join(room, conn) : kelpie_room_leave(room, conn);
 
     if (rc >= 0 && (rc == 1) != (was_in != joins))
-        sim_violate(&world->kernel, "room: %s says %d", joins ? "join" : "leave", rc);
+        VIOLATE("room: %s says %d", joins ? "join" : "leave", rc);
     if (rc == KELPIE_ECLOSED && is_open)
-        sim_violate(&world->kernel, "room: closed, says %s", joins ? "join" : "leave");
+        VIOLATE("room: closed, says %s", joins ? "join" : "leave");
 }
 
 static void
@@ -82,7 +84,7 @@ end(struct sim_world *world, kelpie_conn *conn)
     else
         kelpie_conn_close(conn, sim_chance(&world->random, 128) ? "bye" : NULL);
     if (kelpie_conn_is_open(conn))
-        sim_violate(&world->kernel, "I4: closed, but open");
+        VIOLATE("I4: closed, but open");
 }
 
 static void
@@ -113,7 +115,7 @@ on_timer(void *arg)
     struct sim_world *world = arg;
 
     if (world->depth != 0)
-        sim_violate(&world->kernel, "I5: a timer inside a handler");
+        VIOLATE("I5: a timer inside a handler");
     world->depth++;
     act(world, NULL);
     world->depth--;
@@ -152,7 +154,7 @@ set_timer(struct sim_world *world)
     if (rc < 0) {
         world->timers[n] = NULL;
         if (!world->memory_fails)
-            sim_violate(&world->kernel, "timer: %d", rc);
+            VIOLATE("timer: %d", rc);
     }
 }
 
@@ -162,7 +164,7 @@ post(struct sim_world *world)
     int rc = kelpie_post(world->k, on_timer, world);
 
     if (rc < 0 && !world->memory_fails)
-        sim_violate(&world->kernel, "post: %d", rc);
+        VIOLATE("post: %d", rc);
 }
 
 void
@@ -233,6 +235,8 @@ handle(struct sim_world *world, kelpie_conn *conn)
 {
     static const int results[] = {KELPIE_PASS, KELPIE_PASS, KELPIE_DONE};
 
+    if (world->script_source != NULL)
+        return KELPIE_PASS;
     world->depth++;
     act(world, conn);
     world->depth--;
@@ -272,6 +276,14 @@ const struct kelpie_handlers sim_handlers = {
 void
 sim_operator_acts(struct sim_world *world)
 {
-    if (sim_chance(&world->random, 20))
+    if (world->script_source == NULL && sim_chance(&world->random, 20))
         act(world, NULL);
+    if (world->script_source != NULL && sim_chance(&world->random, 8))
+        sim_script_change(world);
+    if (sim_chance(&world->random, 1)) {
+        sim_trace(&world->kernel, "the operator asks for the end");
+        kelpie_drain(world->k);
+    }
+    if (world->script_source != NULL && sim_chance(&world->random, 8))
+        (void)kelpie_input(world->k, "hello", 5); /* the handler may raise */
 }

@@ -40,6 +40,7 @@ enum sim_kind {
     SIM_PLAIN, /* a socket that is nothing yet */
     SIM_LISTENER,
     SIM_STREAM, /* .index of links */
+    SIM_DEVICE, /* the host's */
 };
 
 struct sim_fd {

@@ -7,9 +7,10 @@
  *             whatever is still unread, unsent or unknown to a handler is lost, and wrong
  *     end     the clients leave, or the server drains, or is freed in the middle of it
  *
- * The seed chooses the profile: limits, sizes, framing, what goes wrong how often.
+ * The seed chooses the profile: limits, sizes, framing, what goes wrong how often, and whether
+ * the handlers are those in C (sim_handlers.c) or in Lua (handlers.lua).
  */
-#include "sim_world.h"
+#include "sim_script.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,10 +21,11 @@
 enum {
     MAX_IDLE_STEPS = 300, /* without sleep and without progress: it spins */
     MAX_REST_STEPS = 4000,
+    SIM_SCRIPT_EVERY = 2, /* such seeds have a script; the others are cheaper */
 };
 
 /* Longer than any limit of a profile. */
-#define REST_NS (200 * KP_NS_PER_S)
+#define REST_NS (100 * KP_NS_PER_S)
 
 /* ---- the profile ------------------------------------------------------------------- */
 
@@ -59,7 +61,8 @@ choose_kernel(struct sim_world *world)
 
     world->kernel.client_bytes = sizes[sim_below(random, 5)];
     world->kernel.nap_ns = naps_ms[sim_below(random, 5)] * KP_NS_PER_MS;
-    world->kernel.tick_ns = ticks_ns[sim_below(random, 5)];
+    world->kernel.tick_ns =
+        ticks_ns[sim_below(random, world->script_source != NULL ? 3 : 5)];
     if (sim_chance(random, 64))
         world->kernel.n_fds = (int)sim_between(random, 9, 14);
 }
@@ -75,6 +78,14 @@ choose_framing(struct sim_world *world)
     };
 
     return framings[sim_below(&world->random, sizeof(framings) / sizeof(framings[0]))];
+}
+
+/* The server logs in every run, since what it does for a record draws from the seed too. */
+static void
+trace_log(void *arg, enum kelpie_level level, const char *line, size_t len)
+{
+    (void)level;
+    sim_trace(arg, "  log: %.*s", (int)len, line);
 }
 
 static void
@@ -94,11 +105,15 @@ choose_options(struct sim_world *world)
     options->slow_reader_ms = limits_ms[1 + sim_below(random, 3)];
     options->drain_timeout_ms = limits_ms[1 + sim_below(random, 3)];
     options->retire_timeout_ms = limits_ms[1 + sim_below(random, 3)];
+    options->handler_timeout_ms = 100;
     options->max_message = sim_chance(random, 64) ? 30 : 128;
     options->max_outbox = sim_chance(random, 96) ? 3000 : 120;
     options->soft_outbox = options->max_outbox / sim_between(random, 1, 6);
     options->max_outbox_total = sim_chance(random, 64) ? 300 : 100000;
     options->refused_text = "no room\n";
+    options->log = trace_log;
+    options->log_arg = &world->kernel;
+    options->log_level = KELPIE_LOG_INFO;
     options->alloc = fault_alloc;
     options->alloc_arg = &world->mem;
 }
@@ -118,7 +133,7 @@ step(struct sim_world *world)
     int rc = kelpie_step(world->k, timeout_ms);
 
     if (rc < 0 && world->kernel.faults.broken == 0)
-        sim_violate(&world->kernel, "a step has failed: %d", rc);
+        VIOLATE("a step has failed: %d", rc);
     if (holds(world))
         sim_check_step(world);
     return rc;
@@ -137,6 +152,8 @@ live(struct sim_world *world)
     for (size_t i = 0; i < world->actions && holds(world); i++) {
         sim_clients_act(world);
         sim_operator_acts(world);
+        if (world->has_devices)
+            sim_devices_act(world);
         maybe_fail_memory(world);
         for (uint32_t n = sim_below(&world->random, 3); n > 0 && holds(world); n--)
             (void)step(world);
@@ -189,6 +206,8 @@ rest(struct sim_world *world)
             kelpie_timer_cancel(world->timers[i]);
             world->timers[i] = NULL;
         }
+    for (int i = 0; i < SIM_MAX_LINKS; i++)
+        world->peers[i].waits_since = 0; /* the bounds are narrower from now on */
     resume_all(world);
     sim_trace(&world->kernel, "---- rest");
     settle(world);
@@ -199,11 +218,13 @@ rest(struct sim_world *world)
 static void
 end(struct sim_world *world)
 {
+    world->ended_early = world->k->is_draining;
     sim_trace(&world->kernel, "---- end");
     if (sim_chance(&world->random, 128)) {
         sim_clients_leave(world);
         settle(world);
     }
+    sim_devices_drop(world);
     sim_drop_handles(world);
     kelpie_drain(world->k);
     settle(world);
@@ -211,8 +232,10 @@ end(struct sim_world *world)
     if (!holds(world))
         return;
     if (!world->k->is_finished)
-        sim_violate(&world->kernel, "I7: the drain does not end");
+        VIOLATE("I7: the drain does not end");
     sim_check_end(world);
+    if (world->script_source != NULL)
+        sim_script_check_end(world);
 }
 
 /* ---- a run ------------------------------------------------------------------------- */
@@ -229,10 +252,12 @@ start(struct sim_world *world)
         rc = kelpie_set_framing(world->k, choose_framing(world), 0);
     for (int i = 0; i < SIM_ROOMS && rc == 0; i++)
         rc = kelpie_room_open(world->k, &world->rooms[i], i == 0 ? "hall" : "den");
+    if (rc == 0 && world->script_source != NULL)
+        rc = sim_script_load(world);
     if (rc == 0)
         rc = kelpie_listen(world->k, "127.0.0.1:8080");
     if (rc < 0)
-        sim_violate(&world->kernel, "the server does not start: %d", rc);
+        VIOLATE("the server does not start: %d", rc);
     return rc >= 0;
 }
 
@@ -242,28 +267,32 @@ finish(struct sim_world *world)
     /* Its clients are told "shutdown" by kelpie_free itself, in runs that end early. */
     world->is_resting = true;
     fault_env_heal(&world->mem, NULL);
+    sim_devices_drop(world);
     sim_drop_handles(world);
     kelpie_free(world->k);
     if (holds(world) && sim_kernel_count_all(&world->kernel) != 0)
-        sim_violate(&world->kernel, "I6: %d descriptors are left",
-                    sim_kernel_count_all(&world->kernel));
+        VIOLATE("I6: %d descriptors are left", sim_kernel_count_all(&world->kernel));
     if (holds(world) && world->mem.blocks != 0)
-        sim_violate(&world->kernel, "I7: %zu blocks of memory are left",
-                    (size_t)world->mem.blocks);
+        VIOLATE("I7: %zu blocks of memory are left", (size_t)world->mem.blocks);
     for (int i = 0; i < world->kernel.n_links; i++)
         sim_peer_clear(world, &world->peers[i]);
+    sim_script_clear(world);
     sim_kernel_clear(&world->kernel);
 }
 
 bool
-sim_run(struct sim_world *world, uint64_t seed, bool has_trace)
+sim_run(struct sim_world *world, uint64_t seed, const char *script, bool has_trace)
 {
     memset(world, 0, sizeof(*world));
     world->seed = seed;
     world->random.state = seed * UINT64_C(0x2545f4914f6cdd1d) + 1;
     sim_kernel_init(&world->kernel, &world->random);
     world->kernel.has_trace = has_trace;
+    if (seed % SIM_SCRIPT_EVERY == 0)
+        world->script_source = script;
     fault_mem_init(&world->mem);
+    sim_devices_init(world);
+    world->has_devices = sim_chance(&world->random, 64);
     choose_kernel(world);
     choose_options(world);
     world->actions = sim_between(&world->random, 5, 60);
