@@ -115,6 +115,17 @@ child_failed(lua_State *L, lua_State *co)
     return kp_watchdog_raise_again(watchdog_of(L), L);
 }
 
+/* The child was killed and has yielded, with a message or without. */
+static int
+child_abandoned(lua_State *L, lua_State *co)
+{
+    if (lua_gettop(co) == 0 || lua_type(co, -1) != LUA_TSTRING) {
+        lua_pushlightuserdata(co, KILLED);
+        return kp_watchdog_raise_again(watchdog_of(L), L);
+    }
+    return child_failed(L, co);
+}
+
 /* Resumes co with the n_args values on top of L, and moves its results to L. [-n_args, +n]
  * Returns   n; RESUME_ERROR with the error value pushed, RESUME_SUSPENDED. */
 static int
@@ -132,8 +143,8 @@ resume(lua_State *L, lua_State *co, int n_args)
     int status = run_child(L, co, n_args, &n_results);
     if (status != LUA_OK && status != LUA_YIELD)
         return child_failed(L, co);
-    if (watchdog_of(L)->killed)
-        return kp_watchdog_raise_again(watchdog_of(L), L);
+    if (watchdog_of(L)->killed) /* pcall has given it up */
+        return child_abandoned(L, co);
     if (kp_coroutine_is_suspended(co))
         return RESUME_SUSPENDED;
     if (!lua_checkstack(L, n_results + 1)) {

@@ -5,6 +5,11 @@
  * watchdog has killed the running call they raise again whatever the error was, and xpcall
  * does not call the script's message handler. Suspension works within them, because they
  * call with a continuation.
+ *
+ * Raising again in each of a hundred thousand pcalls within each other takes Lua a time that
+ * grows with their square, and nothing could end that. So the first pcall that meets a kill
+ * yields out of its coroutine, with the message on top, whereupon that is abandoned like any
+ * killed one. Where it cannot yield, C stack is needed for each level: there are few.
  */
 #include "generation.h"
 #include "sandbox.h"
@@ -19,6 +24,8 @@ watchdog_of(lua_State *L)
 static int
 finish_pcall(lua_State *L, int status, lua_KContext extra)
 {
+    if (watchdog_of(L)->killed && lua_isyieldable(L))
+        return lua_yield(L, lua_type(L, -1) == LUA_TSTRING);
     if (watchdog_of(L)->killed)
         return kp_watchdog_raise_again(watchdog_of(L), L);
     if (status != LUA_OK && status != LUA_YIELD) {
