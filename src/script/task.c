@@ -189,7 +189,9 @@ task_fail(struct kp_task *task, int status, bool killed)
 {
     struct kp_generation *gen = task->gen;
 
-    if (status == LUA_OK || status == LUA_YIELD)
+    bool has_message = killed && status == LUA_YIELD && lua_gettop(task->co) > 0 &&
+                       lua_type(task->co, -1) == LUA_TSTRING; /* given up by pcall */
+    if (!has_message && (status == LUA_OK || status == LUA_YIELD))
         lua_pushnil(task->co); /* killed, but nothing was raised, or not our yield */
     if (!killed)
         gen->message = NULL; /* its text matters only when it took too long */
@@ -254,9 +256,11 @@ kp_task_run(struct kp_task *task, int n_args)
     task->started = true;
     gen->current = task;
     script->in_call = true;
+    gen->memory_reserve = task->handler == KP_ON_ERROR; /* it may be there to make room */
     kp_watchdog_start(&gen->watchdog, task->co, task_budget_ns(task));
     int status = lua_resume(task->co, NULL, n_args, &n_results);
     bool killed = kp_watchdog_stop(&gen->watchdog);
+    gen->memory_reserve = false;
     script->in_call = false;
     gen->current = NULL;
 
@@ -266,6 +270,8 @@ kp_task_run(struct kp_task *task, int n_args)
         kp_task_stop_waiting(task); /* it did not come to that */
     if (gen->watchdog.slow_ns > 0 && !killed)
         kp_report_slow(gen, task->what, task->conn);
+    if (killed || gen->watchdog.slow_ns > 0)
+        script->net->is_late = true;
     if (is_suspended)
         return task_suspend(task);
     if (status == LUA_OK && !killed)
@@ -283,12 +289,20 @@ kp_task_start_later(struct kp_task *task, int n_args)
 
 /* --- many of them ---------------------------------------------------------------------- */
 
+/* When others are to be served. */
+static uint64_t
+share_ends_ns(const struct kp_generation *gen)
+{
+    return kp_sys_now_ns(&gen->script->env->sys) + KP_NET_SHARE_NS;
+}
+
 void
 kp_task_run_ready(struct kp_generation *gen)
 {
     struct kp_node due;
     struct kp_node *node;
 
+    uint64_t until_ns = kp_list_is_empty(&gen->ready) ? 0 : share_ends_ns(gen);
     kp_list_init(&due);
     kp_list_splice(&due, &gen->ready);
     while ((node = kp_list_pop(&due))) {
@@ -297,7 +311,11 @@ kp_task_run_ready(struct kp_generation *gen)
             (void)kp_task_resume(task, task->woke); /* errors were reported */
         else
             (void)kp_task_run(task, task->n_args);
+        if (kp_sys_now_ns(&gen->script->env->sys) >= until_ns)
+            break;
     }
+    kp_list_splice(&due, &gen->ready); /* those that came later come after them */
+    kp_list_splice(&gen->ready, &due);
 }
 
 /* close: to-be-closed variables are closed. Returns whether that was killed. */
@@ -328,6 +346,8 @@ kp_task_cancel(struct kp_task *task)
 void
 kp_task_cancel_all(struct kp_generation *gen)
 {
+    uint64_t started_ns = kp_sys_now_ns(&gen->script->env->sys);
+    uint64_t limit_ns = gen->script->limits.handler_timeout_ns;
     bool close = !gen->script->in_call;
     struct kp_node all;
     struct kp_node *node;
@@ -336,11 +356,15 @@ kp_task_cancel_all(struct kp_generation *gen)
     kp_list_splice(&all, &gen->suspended);
     kp_list_splice(&all, &gen->ready);
     while (!kp_list_is_empty(&all)) {
-        if (cancel(task_of_node(all.next), close))
+        bool was_killed = cancel(task_of_node(all.next), close);
+        uint64_t now_ns = close ? kp_sys_now_ns(&gen->script->env->sys) : 0;
+        if (was_killed || (close && limit_ns > 0 && now_ns - started_ns >= limit_ns))
             close = false; /* one of them may hold up the server, not all of them */
     }
 
     /* What closing variables has spawned is not started any more. */
-    while ((node = kp_list_pop(&gen->ready)))
+    while ((node = kp_list_pop(&gen->ready))) {
+        (void)task_leave_conn(task_of_node(node)); /* who has not begun holds nothing */
         task_drop(task_of_node(node));
+    }
 }
