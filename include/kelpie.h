@@ -245,6 +245,8 @@ KELPIE_API int kelpie_check(kelpie *k, const char *path);
 /* Listens on an address: "127.0.0.1:8080", "[::1]:8080", "*:8080" (all IPv4), ":0" (a free
  * port of 127.0.0.1), "unix:/path", "fd:3" (an inherited listening socket); with a name for
  * handlers.listeners in front: "admin=127.0.0.1:9000". Never a host name.
+ * The socket file that a dead server has left is replaced; of several servers that start at
+ * the same moment one gets it (they lock PATH.lock meanwhile, and remove it).
  * Returns   the port (0 for unix sockets); KELPIE_EADDRESS; -EADDRINUSE, -EACCES and other
  *           errno of socket(2), bind(2), listen(2); -ENOMEM. */
 KELPIE_API int kelpie_listen(kelpie *k, const char *address);
