@@ -371,6 +371,12 @@ struct kelpie_stats {
     uint64_t rooms;     /* now */
     uint64_t accept_pauses;
     uint64_t rollbacks; /* to the generation before, by itself or on request */
+    /* what limits have done; each hit is a log record, too, but not by the thousand */
+    uint64_t refused_clients, refused_per_ip; /* of refused: max_clients, max_per_ip */
+    uint64_t idle_timeouts, frame_timeouts;   /* closed for them */
+    uint64_t too_long, protocol_errors;       /* closed for max_message, bad framing */
+    uint64_t outbox_full;                     /* sends that failed with KELPIE_EFULL */
+    uint64_t script_killed; /* closed because their handlers were ended too often */
 };
 
 /* Fills at most stats->size bytes of *stats. */
