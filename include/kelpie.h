@@ -225,6 +225,8 @@ KELPIE_API int kelpie_preload(kelpie *k, const char *name,
 /* Loads a script: a file, or a folder, which means its init.lua. The first load starts
  * generation 1; a later one is a reload from that path, done at once if no handler runs,
  * else at the end of the step. All or nothing: on failure what served goes on serving.
+ * Each load follows the path anew: a symbolic link may lead to another folder by then, and a
+ * path that leads nowhere is a load that fails.
  * Returns   0; KELPIE_ESCRIPT; -ENOENT, -EACCES and other errno of open(2); -ENOMEM; -EBUSY
  *           while handlers are still suspended in the generation before the one that
  *           serves: nothing was read or counted, try again after a step. */
@@ -429,7 +431,8 @@ KELPIE_API void kelpie_conn_close(kelpie_conn *conn, const char *reason);
 /* Closes at once with a reset; what is queued is lost. */
 KELPIE_API void kelpie_conn_abort(kelpie_conn *conn);
 
-/* Stop and go on reading. */
+/* Stop and go on reading. What a paused peer does is not looked at: that it has ended is
+ * noticed after resume, or when something is written to it. Its idle limit runs on. */
 KELPIE_API void kelpie_conn_pause(kelpie_conn *conn);
 KELPIE_API void kelpie_conn_resume(kelpie_conn *conn);
 

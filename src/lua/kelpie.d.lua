@@ -65,7 +65,8 @@ function conn:close(reason) end
 ---@return string? code "closed"
 function conn:abort() end
 
----Stops reading: messages wait in the kernel, and the client with them.
+---Stops reading: messages wait in the kernel, and the client with them. That the client has left
+---is noticed after resume, or when something is sent to it. Its idle time-out runs on.
 ---@return true? ok
 ---@return string? message
 ---@return string? code "closed"
