@@ -63,13 +63,15 @@ turn_start(struct turn *turn, struct kelpie_conn *conn)
     turn->bytes = 0;
     turn->end_ns = kp_sys_now_ns(&conn->net->env->sys) + KP_STEP_NS;
     turn->exhausted = false;
+    conn->turn_over = false;
     turn->starved = false;
 }
 
 static bool
 turn_is_over(struct turn *turn, struct kelpie_conn *conn)
 {
-    if (turn->messages >= KP_STEP_MESSAGES || turn->bytes >= KP_STEP_BYTES)
+    if (turn->messages >= KP_STEP_MESSAGES || turn->bytes >= KP_STEP_BYTES ||
+        conn->turn_over)
         turn->exhausted = true;
     else if (turn->messages > 0 && turn->messages % KP_STEP_CLOCK == 0)
         turn->exhausted = kp_sys_now_ns(&conn->net->env->sys) >= turn->end_ns;

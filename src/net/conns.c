@@ -169,8 +169,14 @@ kp_conns_deliver(struct kp_net *net)
     struct kelpie_conn *conn;
 
     take_list(&ready, &net->ready);
-    while ((conn = pop_work(&ready)) != NULL)
-        kp_conn_serve(conn);
+    while ((conn = pop_work(&ready)) != NULL) {
+        if (conn->turn_over) { /* who took long waits until what others get is written */
+            conn->turn_over = false;
+            kp_list_append(&net->ready, &conn->work);
+        } else {
+            kp_conn_serve(conn);
+        }
+    }
 }
 
 /* Asks on_disconnect, unless it is not owed. A handler that ends inside the hook releases

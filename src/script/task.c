@@ -268,6 +268,8 @@ kp_task_run(struct kp_task *task, int n_args)
         kp_task_stop_waiting(task); /* it did not come to that */
     if (gen->watchdog.slow_ns > 0 && !killed)
         kp_report_slow(gen, task->what, task->conn);
+    if (task->conn != NULL && (gen->watchdog.slow_ns > 0 || killed))
+        kp_conn_end_turn(task->conn);
     if (is_suspended)
         return task_suspend(task);
     if (status == LUA_OK && !killed)
