@@ -227,6 +227,8 @@ KELPIE_API int kelpie_preload(kelpie *k, const char *name,
 /* Loads a script: a file, or a folder, which means its init.lua. The first load starts
  * generation 1; a later one is a reload from that path, done at once if no handler runs,
  * else at the end of the step. All or nothing: on failure what served goes on serving.
+ * Each load follows the path anew: a symbolic link may lead to another folder by then, and a
+ * path that leads nowhere is a load that fails.
  * Returns   0; KELPIE_ESCRIPT; -ENOENT, -EACCES and other errno of open(2); -ENOMEM; -EBUSY
  *           while handlers are still suspended in the generation before the one that
  *           serves: nothing was read or counted, try again after a step. */
@@ -247,6 +249,8 @@ KELPIE_API int kelpie_check(kelpie *k, const char *path);
 /* Listens on an address: "127.0.0.1:8080", "[::1]:8080", "*:8080" (all IPv4), ":0" (a free
  * port of 127.0.0.1), "unix:/path", "fd:3" (an inherited listening socket); with a name for
  * handlers.listeners in front: "admin=127.0.0.1:9000". Never a host name.
+ * The socket file that a dead server has left is replaced; of several servers that start at
+ * the same moment one gets it (they lock PATH.lock meanwhile, and remove it).
  * Returns   the port (0 for unix sockets); KELPIE_EADDRESS; -EADDRINUSE, -EACCES and other
  *           errno of socket(2), bind(2), listen(2); -ENOMEM. */
 KELPIE_API int kelpie_listen(kelpie *k, const char *address);
@@ -371,6 +375,12 @@ struct kelpie_stats {
     uint64_t rooms;     /* now */
     uint64_t accept_pauses;
     uint64_t rollbacks; /* to the generation before, by itself or on request */
+    /* what limits have done; each hit is a log record, too, but not by the thousand */
+    uint64_t refused_clients, refused_per_ip; /* of refused: max_clients, max_per_ip */
+    uint64_t idle_timeouts, frame_timeouts;   /* closed for them */
+    uint64_t too_long, protocol_errors;       /* closed for max_message, bad framing */
+    uint64_t outbox_full;                     /* sends that failed with KELPIE_EFULL */
+    uint64_t script_killed; /* closed because their handlers were ended too often */
 };
 
 /* Fills at most stats->size bytes of *stats. */
@@ -423,7 +433,8 @@ KELPIE_API void kelpie_conn_close(kelpie_conn *conn, const char *reason);
 /* Closes at once with a reset; what is queued is lost. */
 KELPIE_API void kelpie_conn_abort(kelpie_conn *conn);
 
-/* Stop and go on reading. */
+/* Stop and go on reading. What a paused peer does is not looked at: that it has ended is
+ * noticed after resume, or when something is written to it. Its idle limit runs on. */
 KELPIE_API void kelpie_conn_pause(kelpie_conn *conn);
 KELPIE_API void kelpie_conn_resume(kelpie_conn *conn);
 

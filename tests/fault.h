@@ -99,6 +99,7 @@ enum fault_call {
     FAULT_STAT,
     FAULT_UNLINK,
     FAULT_CHMOD,
+    FAULT_LOCK,
     FAULT_KQUEUE,
     FAULT_KEVENT,
     FAULT_RANDOM,

@@ -261,6 +261,12 @@ fault_chmod(void *arg, const char *path, mode_t mode)
 }
 
 static int
+fault_lock(void *arg, int fd)
+{
+    PASS(FAULT_LOCK, lock(sys->behind_arg, fd));
+}
+
+static int
 fault_kqueue(void *arg)
 {
     PASS(FAULT_KQUEUE, kqueue(sys->behind_arg));
@@ -428,6 +434,7 @@ const struct kp_sys_calls fault_sys_calls = {
     .stat = fault_stat,
     .unlink = fault_unlink,
     .chmod = fault_chmod,
+    .lock = fault_lock,
     .kqueue = fault_kqueue,
     .kevent = fault_kevent,
     .random = fault_random,

@@ -65,7 +65,8 @@ function conn:close(reason) end
 ---@return string? code "closed"
 function conn:abort() end
 
----Stops reading: messages wait in the kernel, and the client with them.
+---Stops reading: messages wait in the kernel, and the client with them. That the client has left
+---is noticed after resume, or when something is sent to it. Its idle time-out runs on.
 ---@return true? ok
 ---@return string? message
 ---@return string? code "closed"
@@ -253,6 +254,14 @@ function timer:cancel() end
 ---@field rooms integer now
 ---@field accept_pauses integer times that accepting had to wait for a free descriptor
 ---@field rollbacks integer times that the version before was made to serve again
+---@field refused_clients integer of refused: max_clients was reached
+---@field refused_per_ip integer of refused: max_per_ip was reached
+---@field idle_timeouts integer connections closed because nothing was read or written
+---@field frame_timeouts integer connections closed because a message did not end
+---@field too_long integer connections closed because a message passed max_message
+---@field protocol_errors integer connections closed because their bytes did not fit the framing
+---@field outbox_full integer sends that failed with "full"
+---@field script_killed integer connections closed because their handlers were ended too often
 
 -- ---- the module -----------------------------------------------------------------------------
 

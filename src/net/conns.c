@@ -166,8 +166,10 @@ kp_conns_announce(struct kp_net *net)
     struct kelpie_conn *conn;
 
     take_list(&fresh, &net->fresh);
-    while (!net->is_late && (conn = pop_work(&fresh)) != NULL)
-        announce(conn);
+    do { /* at least one, or slow timers would keep everybody out */
+        if ((conn = pop_work(&fresh)) != NULL)
+            announce(conn);
+    } while (conn != NULL && !net->is_late);
     put_back(&fresh, &net->fresh);
 }
 
@@ -176,12 +178,18 @@ kp_conns_deliver(struct kp_net *net)
 {
     struct kp_node ready;
     struct kelpie_conn *conn;
+    bool has_served = false;
 
     take_list(&ready, &net->ready);
-    do {
-        if ((conn = pop_work(&ready)) != NULL)
+    while ((!has_served || !net->is_late) && (conn = pop_work(&ready)) != NULL) {
+        if (conn->turn_over) { /* who took long waits until what others get is written */
+            conn->turn_over = false;
+            kp_list_append(&net->ready, &conn->work);
+        } else {
             kp_conn_serve(conn);
-    } while (conn != NULL && !net->is_late);
+            has_served = true;
+        }
+    }
     put_back(&ready, &net->ready);
 }
 

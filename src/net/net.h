@@ -103,6 +103,9 @@ struct kp_net {
         uint64_t messages_in, bytes_in, messages_out, bytes_out;
         uint64_t dropped_bytes, partial_at_eof, slow_readers, broadcast_skipped;
         uint64_t accept_pauses;
+        uint64_t refused_clients, refused_per_ip;
+        uint64_t idle_timeouts, frame_timeouts, too_long, protocol_errors;
+        uint64_t outbox_full, script_killed;
     } counters;
 };
 

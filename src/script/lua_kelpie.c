@@ -286,18 +286,22 @@ static const struct {
  {                                                                                       \
 #  member, offsetof(struct kelpie_stats, member)                                         \
  }
-    COUNTER(generation),     COUNTER(clients),
-    COUNTER(accepted),       COUNTER(refused),
-    COUNTER(closed),         COUNTER(messages_in),
-    COUNTER(bytes_in),       COUNTER(messages_out),
-    COUNTER(bytes_out),      COUNTER(outbox_bytes),
-    COUNTER(dropped_bytes),  COUNTER(partial_at_eof),
-    COUNTER(slow_readers),   COUNTER(broadcast_skipped),
-    COUNTER(handler_errors), COUNTER(handler_kills),
-    COUNTER(reloads),        COUNTER(reloads_rejected),
-    COUNTER(lua_bytes),      COUNTER(timers),
-    COUNTER(rooms),          COUNTER(accept_pauses),
-    COUNTER(rollbacks),
+    COUNTER(generation),      COUNTER(clients),
+    COUNTER(accepted),        COUNTER(refused),
+    COUNTER(closed),          COUNTER(messages_in),
+    COUNTER(bytes_in),        COUNTER(messages_out),
+    COUNTER(bytes_out),       COUNTER(outbox_bytes),
+    COUNTER(dropped_bytes),   COUNTER(partial_at_eof),
+    COUNTER(slow_readers),    COUNTER(broadcast_skipped),
+    COUNTER(handler_errors),  COUNTER(handler_kills),
+    COUNTER(reloads),         COUNTER(reloads_rejected),
+    COUNTER(lua_bytes),       COUNTER(timers),
+    COUNTER(rooms),           COUNTER(accept_pauses),
+    COUNTER(rollbacks),       COUNTER(refused_clients),
+    COUNTER(refused_per_ip),  COUNTER(idle_timeouts),
+    COUNTER(frame_timeouts),  COUNTER(too_long),
+    COUNTER(protocol_errors), COUNTER(outbox_full),
+    COUNTER(script_killed),
 #undef COUNTER
 };
 

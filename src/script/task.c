@@ -23,7 +23,7 @@
 #include <errno.h>
 
 #include "bind.h"
-#include "net/conn.h"
+#include "net/limit.h"
 #include "report.h"
 #include "sandbox.h"
 
@@ -177,10 +177,12 @@ punish(struct kp_task *task, bool killed)
         script->handler_kills++;
     if (!conn)
         return;
-    if (task->handler == KP_ON_CONNECT)
+    if (task->handler == KP_ON_CONNECT) {
         kp_conn_close(conn, "handler error");
-    else if (killed && kp_session_count_kill(conn, kp_sys_now_ns(&script->env->sys)))
+    } else if (killed && kp_session_count_kill(conn, kp_sys_now_ns(&script->env->sys))) {
+        kp_limit_hit(conn->net, KP_LIMIT_KILLS, &conn->peer, conn);
         kp_conn_close(conn, "script killed");
+    }
 }
 
 /* The coroutine raised, with the error value on top of its stack. */
@@ -273,8 +275,11 @@ kp_task_run(struct kp_task *task, int n_args)
         kp_task_stop_waiting(task); /* it did not come to that */
     if (gen->watchdog.slow_ns > 0 && !killed)
         kp_report_slow(gen, task->what, task->conn);
-    if (killed || gen->watchdog.slow_ns > 0)
+    if (killed || gen->watchdog.slow_ns > 0) {
         script->net->is_late = true;
+        if (task->conn)
+            kp_conn_end_turn(task->conn);
+    }
     if (is_suspended)
         return task_suspend(task);
     if (status == LUA_OK && !killed)
