@@ -283,6 +283,7 @@ sim_operator_acts(struct sim_world *world)
     if (sim_chance(&world->random, 1)) {
         sim_trace(&world->kernel, "the operator asks for the end");
         kelpie_drain(world->k);
+        world->is_woken = true;
     }
     if (world->script_source != NULL && sim_chance(&world->random, 8))
         (void)kelpie_input(world->k, "hello", 5); /* the handler may raise */

@@ -79,6 +79,7 @@ sim_script_change(struct sim_world *world)
 
     if (world->version + 2 < SIM_MAX_VERSIONS && what < 80)
         write_version(world, sim_below(&world->random, sizeof(kinds) / sizeof(kinds[0])));
+    world->is_woken = what < 92;
     if (what < 85)
         kelpie_reload(world->k);
     else if (what < 92)

@@ -134,6 +134,9 @@ step(struct sim_world *world)
 
     if (rc < 0 && world->kernel.faults.broken == 0)
         VIOLATE("a step has failed: %d", rc);
+    if (world->is_woken && world->kernel.slept)
+        VIOLATE("a wake-up was lost: the server sleeps");
+    world->is_woken = false;
     if (holds(world))
         sim_check_step(world);
     return rc;

@@ -101,11 +101,13 @@ struct sim_world {
     uint64_t steps;    /* done */
     bool is_resting;   /* nobody does anything new */
     bool is_uncertain; /* somebody was closed by a cast: it may have taken it or not */
-    bool ended_early;  /* it was drained before all came to rest */
-    size_t actions;    /* how many the clients may do */
+    bool is_woken;    /* the host has asked for something: the next wait must not sleep */
+    bool ended_early; /* it was drained before all came to rest */
+    size_t actions;   /* how many the clients may do */
 };
 
-/* Runs a seed; script is the source of handlers.lua. Returns whether all invariants held; kernel.violation says which did not. */
+/* Runs a seed; script is the source of handlers.lua.
+ * Returns   whether all invariants held; kernel.violation says which did not. */
 bool sim_run(struct sim_world *world, uint64_t seed, const char *script, bool has_trace);
 
 /* ---- sim_client.c ---- */
