@@ -168,7 +168,9 @@ struct kelpie_options {
  *
  *     by signal    watchdog_signal is SIGURG, or another one that nobody needs. kelpie_new
  *                  starts a thread for the server, which sleeps while no Lua runs; when a call
- *                  is late it signals the thread that runs the server. Costs nothing else.
+ *                  is late it signals the thread that runs the server. Costs some 40
+ *                  instructions a message, and what a second thread costs any process:
+ *                  system calls are a little dearer.
  *     by polling   watchdog_signal is 0, or the thread could not be made (a warning says so).
  *                  Lua looks at the clock every 1,000 instructions, which needs half more
  *                  instructions for a short handler, and twice as many for loops.
@@ -178,7 +180,7 @@ struct kelpie_options {
  * after kelpie_free, because a signal may be late; it does nothing then. All servers of the
  * process may use the same one. The thread that runs the server has it unblocked; kelpie's own
  * thread has all others blocked. The thread does not live on in a child of fork(2): there,
- * make a new server. Both at -1 switch the watchdog off, which costs nothing at all.
+ * make a new server. Both limits at -1 switch the watchdog off, which costs nothing at all.
  */
 
 #ifdef __cplusplus
@@ -225,6 +227,8 @@ KELPIE_API int kelpie_preload(kelpie *k, const char *name,
 /* Loads a script: a file, or a folder, which means its init.lua. The first load starts
  * generation 1; a later one is a reload from that path, done at once if no handler runs,
  * else at the end of the step. All or nothing: on failure what served goes on serving.
+ * Each load follows the path anew: a symbolic link may lead to another folder by then, and a
+ * path that leads nowhere is a load that fails.
  * Returns   0; KELPIE_ESCRIPT; -ENOENT, -EACCES and other errno of open(2); -ENOMEM; -EBUSY
  *           while handlers are still suspended in the generation before the one that
  *           serves: nothing was read or counted, try again after a step. */
@@ -245,6 +249,8 @@ KELPIE_API int kelpie_check(kelpie *k, const char *path);
 /* Listens on an address: "127.0.0.1:8080", "[::1]:8080", "*:8080" (all IPv4), ":0" (a free
  * port of 127.0.0.1), "unix:/path", "fd:3" (an inherited listening socket); with a name for
  * handlers.listeners in front: "admin=127.0.0.1:9000". Never a host name.
+ * The socket file that a dead server has left is replaced; of several servers that start at
+ * the same moment one gets it (they lock PATH.lock meanwhile, and remove it).
  * Returns   the port (0 for unix sockets); KELPIE_EADDRESS; -EADDRINUSE, -EACCES and other
  *           errno of socket(2), bind(2), listen(2); -ENOMEM. */
 KELPIE_API int kelpie_listen(kelpie *k, const char *address);
@@ -369,6 +375,12 @@ struct kelpie_stats {
     uint64_t rooms;     /* now */
     uint64_t accept_pauses;
     uint64_t rollbacks; /* to the generation before, by itself or on request */
+    /* what limits have done; each hit is a log record, too, but not by the thousand */
+    uint64_t refused_clients, refused_per_ip; /* of refused: max_clients, max_per_ip */
+    uint64_t idle_timeouts, frame_timeouts;   /* closed for them */
+    uint64_t too_long, protocol_errors;       /* closed for max_message, bad framing */
+    uint64_t outbox_full;                     /* sends that failed with KELPIE_EFULL */
+    uint64_t script_killed; /* closed because their handlers were ended too often */
 };
 
 /* Fills at most stats->size bytes of *stats. */
@@ -421,7 +433,8 @@ KELPIE_API void kelpie_conn_close(kelpie_conn *conn, const char *reason);
 /* Closes at once with a reset; what is queued is lost. */
 KELPIE_API void kelpie_conn_abort(kelpie_conn *conn);
 
-/* Stop and go on reading. */
+/* Stop and go on reading. What a paused peer does is not looked at: that it has ended is
+ * noticed after resume, or when something is written to it. Its idle limit runs on. */
 KELPIE_API void kelpie_conn_pause(kelpie_conn *conn);
 KELPIE_API void kelpie_conn_resume(kelpie_conn *conn);
 
@@ -457,14 +470,15 @@ KELPIE_API int kelpie_broadcast(kelpie *k, const void *message, size_t len,
  * Rooms
  * ------------------------------------------------------------------------------------ */
 
-/* Finds or makes the room of that name.
- * Returns   0, -ENOMEM.
+/* Finds or makes the room of that name: at most 255 bytes. All rooms and memberships of a
+ * server take 256 MiB at most, and a connection is in 1,000 rooms at most.
+ * Returns   0; KELPIE_EFULL beyond these limits; -ENOMEM.
  * Gives     *out, to be released with kelpie_room_close; its members stay in it, and a room
  *           lives as long as it has members. */
 KELPIE_API int kelpie_room_open(kelpie *k, kelpie_room **out, const char *name);
 KELPIE_API void kelpie_room_close(kelpie_room *room);
 
-/* Returns   1 joined or left, 0 nothing to do; KELPIE_ECLOSED, -ENOMEM. */
+/* Returns   1 joined or left, 0 nothing to do; KELPIE_ECLOSED, KELPIE_EFULL, -ENOMEM. */
 KELPIE_API int kelpie_room_join(kelpie_room *room, kelpie_conn *conn);
 KELPIE_API int kelpie_room_leave(kelpie_room *room, kelpie_conn *conn);
 

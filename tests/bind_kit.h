@@ -11,6 +11,10 @@
  * that nothing was logged. */
 void bk_run(struct script_kit *kit, const char *text, const char *expected);
 
+/* Runs a text that does not end, with a clock that runs and a limit of 20 ms. Asserts that it
+ * was ended, and that it printed nothing. */
+void bk_run_endless(struct script_kit *kit, const char *text);
+
 /* Adds test.stage(on) to the live generation: what it calls then is called as if it loaded. */
 void bk_add_stage(struct script_kit *kit);
 

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -23,6 +24,7 @@
 #include <unistd.h>
 
 #define PATIENCE_NS (10 * KP_NS_PER_S)
+#define MAX_FDS     65536
 
 /* ---- memory ---- */
 
@@ -186,20 +188,37 @@ flush_closed_kqueues(void)
     assert_int_equal(close(kq), 0);
 }
 
+/* Asks about every number. */
+static size_t
+count_fds_by_poll(void)
+{
+    static struct pollfd fds[MAX_FDS]; /* only read and written here */
+    long limit = sysconf(_SC_OPEN_MAX);
+    nfds_t max = limit < 0 || limit > MAX_FDS ? MAX_FDS : (nfds_t)limit;
+    size_t n = 0;
+
+    for (nfds_t i = 0; i < max; i++)
+        fds[i] = (struct pollfd){.fd = (int)i};
+    assert_true(poll(fds, max, 0) >= 0); /* one call says it of all of them */
+    for (nfds_t i = 0; i < max; i++)
+        n += (fds[i].revents & POLLNVAL) == 0;
+    return n;
+}
+
+/* Where the system lists them, that is much faster. */
 size_t
 fault_count_fds(void)
 {
-    flush_closed_kqueues();
-
-    long max = sysconf(_SC_OPEN_MAX);
     size_t n = 0;
 
-    if (max < 0 || max > 65536)
-        max = 65536;
-    for (int fd = 0; fd < (int)max; fd++)
-        if (fcntl(fd, F_GETFD) >= 0)
-            n++;
-    return n;
+    flush_closed_kqueues();
+    DIR *folder = opendir("/proc/self/fd");
+    if (folder == NULL)
+        return count_fds_by_poll();
+    for (struct dirent *entry; (entry = readdir(folder)) != NULL;)
+        n += entry->d_name[0] != '.';
+    assert_int_equal(closedir(folder), 0);
+    return n - 1; /* but that of the list */
 }
 
 void

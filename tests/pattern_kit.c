@@ -91,6 +91,7 @@ pk_open(struct pk_pair *pair)
     luaL_openlibs(pair->system);
     luaL_openlibs(pair->ours);
     kp_string_open(pair->ours);
+    kp_table_open(pair->ours);
     set_replacements(pair->system);
     set_replacements(pair->ours);
     return 0;

@@ -372,6 +372,41 @@ given_slow_handlers_when_stepping_then_the_turn_ends_after_a_few(void **state)
     close(peer);
 }
 
+static void
+end_turn_or_answer(struct net_kit *kit, struct kelpie_conn *conn, const char *message,
+                   size_t len)
+{
+    (void)kit;
+    if (len == 4 && memcmp(message, "long", 4) == 0)
+        kp_conn_end_turn(conn);
+    else
+        assert_int_equal(nk_send(conn, "answer"), 0);
+}
+
+/* C11: as many handlers as a client has sent messages are not one wait for the others. */
+static void
+given_handlers_that_took_long_when_another_asks_then_it_is_answered_between_them(
+    void **state)
+{
+    struct net_kit *kit = *state;
+    struct kelpie_conn *slow, *other;
+    int slow_peer = nk_pair(kit, &slow), other_peer = nk_pair(kit, &other);
+    kit->on_message = end_turn_or_answer;
+
+    nk_say(slow_peer, "long\nlong\nlong\n");
+    nk_step(kit);
+    assert_int_equal(kit->net.counters.messages_in, 1);
+    nk_say(other_peer, "hello\n");
+    nk_step(kit);
+
+    assert_int_equal(kit->net.counters.messages_in, 2);
+    assert_string_equal(nk_hear(kit, other_peer), "answer\n");
+    nk_settle(kit);
+    assert_int_equal(kit->net.counters.messages_in, 4);
+    close(slow_peer);
+    close(other_peer);
+}
+
 /* C14 for handlers: the buffer of a held connection has a bound, and the end is seen. */
 static void
 given_a_held_connection_when_flooded_then_reading_stops_and_goes_on_after(void **state)
@@ -427,6 +462,8 @@ main(void)
             given_more_than_one_read_of_lines_when_stepping_then_no_read_before_all_are_delivered),
         TEST(given_large_messages_when_stepping_then_64_kib_a_step),
         TEST(given_slow_handlers_when_stepping_then_the_turn_ends_after_a_few),
+        TEST(
+            given_handlers_that_took_long_when_another_asks_then_it_is_answered_between_them),
         TEST(given_a_held_connection_when_flooded_then_reading_stops_and_goes_on_after),
     };
 

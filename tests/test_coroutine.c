@@ -515,11 +515,32 @@ given_endless_nesting_when_run_then_it_is_an_error_and_no_crash(void **state)
     sk_printed(kit, "false\ntrue\nboolean\n");
 }
 
+static void
+given_protected_calls_within_each_other_when_two_hundred_then_the_next_one_raises(
+    void **state)
+{
+    struct script_kit *kit = *state;
+
+    sk_run(kit,
+           "local co local deepest = 0\n"
+           "local function f(n) deepest = math.max(deepest, n)\n"
+           "   coroutine.yield() local ok, e = pcall(f, n + 1)\n"
+           "   if not ok then print(n, e) end return n end\n"
+           "co = coroutine.create(f) local ok, n coroutine.resume(co, 0)\n"
+           "repeat ok, n = coroutine.resume(co) until coroutine.status(co) == 'dead'\n"
+           "print(ok, n, deepest) print(pcall(pcall, pcall, error, 1))");
+
+    sk_printed(kit, "199\trun.lua:3: too many protected calls within each other\n"
+                    "true\t0\t200\ntrue\ttrue\tfalse\t1\n");
+}
+
 int
 main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, sk_setup, sk_teardown)
     const struct CMUnitTest tests[] = {
+        TEST(
+            given_protected_calls_within_each_other_when_two_hundred_then_the_next_one_raises),
         TEST(given_a_coroutine_when_it_yields_then_values_go_both_ways),
         TEST(given_a_coroutine_when_it_raises_then_resume_gives_the_error_value),
         TEST(given_wrap_when_it_iterates_and_raises_then_as_in_lua),

@@ -194,8 +194,10 @@ given_a_full_stack_when_entered_then_there_is_no_memory(void **state)
     struct kp_generation *gen = new_generation(kit);
     int calls = 0;
 
-    while (lua_checkstack(gen->L, 1))
-        lua_pushnil(gen->L);
+    /* The first refusal of newer releases makes room for an error message. */
+    for (int refusals = 0; refusals < 2; refusals++)
+        while (lua_checkstack(gen->L, 1))
+            lua_pushnil(gen->L);
     int rc = kp_generation_enter(gen, do_nothing, &calls, 0);
 
     assert_int_equal(rc, -ENOMEM);

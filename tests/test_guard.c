@@ -299,6 +299,28 @@ given_a_thread_when_nothing_runs_then_it_sleeps_until_a_call(void **state)
     }
 }
 
+/* Without a limit these would be a hundred thousand protected calls deep, and the kill on its
+ * way up for minutes. */
+static void
+given_protected_calls_without_end_when_killed_then_the_kill_comes_through(void **state)
+{
+    static const char *const texts[] = {
+        "local function f() local t = {} pcall(f) f() end f()",
+        "local function f() local t = {} xpcall(f, type) f() end f()",
+        "while true do local co = coroutine.wrap(function() local function f()\n"
+        "   coroutine.yield() pcall(f) f() end f() end)\n"
+        "   for i = 1, 10000 do pcall(co) end end",
+    };
+    struct script_kit *kit = *state;
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        sk_run(kit, texts[i]);
+        assert_int_equal(kit->script.handler_kills, i + 1);
+    }
+    sk_run(kit, "print('alive')");
+    sk_printed(kit, "alive\n");
+}
+
 static void *
 run_endless(void *arg)
 {
@@ -397,6 +419,7 @@ main(void)
         TEST(given_two_servers_on_a_thread_when_one_is_late_then_only_that_one_is_killed),
         TEST(given_a_call_that_hangs_in_c_when_killed_2_s_ago_then_the_host_is_told_once),
         THREAD(given_a_thread_when_nothing_runs_then_it_sleeps_until_a_call),
+        THREAD(given_protected_calls_without_end_when_killed_then_the_kill_comes_through),
         cmocka_unit_test(given_servers_in_threads_when_all_are_late_then_each_is_killed),
         THREAD(
             given_a_thread_that_blocks_the_signal_when_it_runs_a_server_then_it_gets_it),

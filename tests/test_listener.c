@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define UNUSED __attribute__((unused))
@@ -195,6 +197,121 @@ given_a_running_server_when_listening_on_its_socket_then_it_is_left_alone(void *
     kp_listener_close(first);
 }
 
+/* P6: whoever starts at the same moment holds the lock. */
+static void
+given_a_server_that_is_just_starting_when_listening_then_its_socket_is_left_alone(
+    void **state)
+{
+    struct net_kit *kit = *state;
+    struct kp_listener *listener;
+    char path[64], lock[80], text[80], why[300];
+    make_path(path, sizeof(path));
+    make_stale(path); /* bound, and does not listen yet */
+    snprintf(text, sizeof(text), "unix:%s", path);
+    snprintf(lock, sizeof(lock), "%s.lock", path);
+    int fd = open(lock, O_RDWR | O_CREAT, 0600);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+
+    assert_int_equal(open_address(kit, &listener, text, why), -EADDRINUSE);
+    assert_non_null(strstr(why, "another server is just starting there"));
+    assert_int_equal(access(path, F_OK), 0);
+
+    close(fd); /* it has crashed; its lock file stays behind */
+    assert_int_equal(open_address(kit, &listener, text, why), 0);
+    assert_int_equal(access(lock, F_OK), -1);
+    kp_listener_close(listener);
+}
+
+static void
+given_calls_of_the_lock_that_fail_when_listening_then_nothing_is_left(void **state)
+{
+    static const struct {
+        enum fault_call call;
+        size_t nth;
+    } cases[] = {{FAULT_OPEN, 1},
+                 {FAULT_LOCK, 1},
+                 {FAULT_FSTAT, 1},
+                 {FAULT_STAT, 1},
+                 {FAULT_LISTEN, 1}};
+    struct net_kit *kit = *state;
+    struct kp_listener *listener;
+    char path[64], text[80], why[300];
+    make_path(path, sizeof(path));
+    snprintf(text, sizeof(text), "unix:%s", path);
+    size_t fds = fault_count_fds();
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        fault_sys_fail(&kit->sys, cases[i].call, cases[i].nth, EACCES);
+        assert_int_equal(open_address(kit, &listener, text, why), -EACCES);
+        fault_env_heal(&kit->mem, &kit->sys);
+        assert_int_equal(fault_count_fds(), fds);
+        assert_int_equal(access(path, F_OK), -1);
+    }
+
+    /* The file vanishes between locking and looking: it is locked again. */
+    fault_sys_fail(&kit->sys, FAULT_STAT, 1, ENOENT);
+    assert_int_equal(open_address(kit, &listener, text, why), 0);
+    kp_listener_close(listener);
+    /* For ever: somebody else is always served first. */
+    fault_sys_fail_from(&kit->sys, FAULT_STAT, 1, ENOENT);
+    assert_int_equal(open_address(kit, &listener, text, why), -EADDRINUSE);
+    fault_env_heal(&kit->mem, &kit->sys);
+    assert_int_equal(fault_count_fds(), fds);
+    snprintf(text, sizeof(text), "%s.lock", path);
+    unlink(text);
+}
+
+/* P6: processes that start at once over a dead file; exactly one of them gets it. */
+static void
+given_many_servers_that_start_at_once_when_a_file_is_stale_then_one_gets_it(void **state)
+{
+    enum { ROUNDS = 20, SERVERS = 8 };
+    struct net_kit *kit = *state;
+    char path[64], text[80], why[300], go;
+    make_path(path, sizeof(path));
+    snprintf(text, sizeof(text), "unix:%s", path);
+
+    for (int round = 0; round < ROUNDS; round++) {
+        int start[2], end[2], result[2];
+        char results[SERVERS];
+        assert_int_equal(pipe(start) + pipe(end) + pipe(result), 0);
+        make_stale(path);
+        for (int i = 0; i < SERVERS; i++) {
+            if (fork() != 0)
+                continue;
+            struct kp_listener *listener;
+            close(start[1]);
+            close(end[1]);
+            if (read(start[0], &go, 1) != 0)
+                _exit(1);
+            go = open_address(kit, &listener, text, why) == 0;
+            if (write(result[1], &go, 1) != 1 || read(end[0], &go, 1) != 0)
+                _exit(1);
+            _exit(0);
+        }
+        close(start[1]); /* now */
+        int n_listening = 0;
+        for (int i = 0; i < SERVERS; i++) {
+            assert_int_equal(read(result[0], &results[i], 1), 1);
+            n_listening += results[i];
+        }
+        int peer = socket(AF_UNIX, SOCK_STREAM, 0);
+        struct sockaddr_un addr = {.sun_family = AF_UNIX};
+        memcpy(addr.sun_path, path, sizeof(path));
+        assert_int_equal(connect(peer, (struct sockaddr *)&addr, sizeof(addr)), 0);
+        assert_int_equal(n_listening, 1);
+        close(peer);
+        close(end[1]);
+        for (int i = 0; i < SERVERS; i++)
+            assert_true(wait(NULL) > 0);
+        close(start[0]);
+        close(end[0]);
+        close(result[0]);
+        close(result[1]);
+        unlink(path);
+    }
+}
+
 /* P6 */
 static void
 given_a_file_that_is_no_socket_when_listening_then_it_is_refused(void **state)
@@ -240,9 +357,9 @@ given_calls_that_fail_when_a_stale_file_is_probed_then_a_sentence_says_so(void *
         size_t nth;
         int error, result;
     } cases[] = {
-        {FAULT_STAT, 1, EACCES, -EACCES}, {FAULT_SOCKET, 2, EMFILE, -EMFILE},
+        {FAULT_STAT, 2, EACCES, -EACCES}, {FAULT_SOCKET, 2, EMFILE, -EMFILE},
         {FAULT_UNLINK, 1, EPERM, -EPERM}, {FAULT_CONNECT, 1, EAGAIN, -EADDRINUSE},
-        {FAULT_BIND, 2, EACCES, -EACCES}, {FAULT_STAT, 2, EACCES, -EACCES},
+        {FAULT_BIND, 2, EACCES, -EACCES}, {FAULT_STAT, 3, EACCES, -EACCES},
     };
     struct net_kit *kit = *state;
     struct kp_listener *listener;
@@ -375,6 +492,10 @@ main(void)
         TEST(
             given_a_stale_socket_file_when_listening_then_it_is_replaced_and_removed_at_close),
         TEST(given_a_running_server_when_listening_on_its_socket_then_it_is_left_alone),
+        TEST(
+            given_a_server_that_is_just_starting_when_listening_then_its_socket_is_left_alone),
+        TEST(given_calls_of_the_lock_that_fail_when_listening_then_nothing_is_left),
+        TEST(given_many_servers_that_start_at_once_when_a_file_is_stale_then_one_gets_it),
         TEST(given_a_file_that_is_no_socket_when_listening_then_it_is_refused),
         TEST(given_a_file_replaced_by_another_server_when_closing_then_it_is_not_removed),
         TEST(given_calls_that_fail_when_a_stale_file_is_probed_then_a_sentence_says_so),

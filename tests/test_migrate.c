@@ -186,11 +186,35 @@ given_a_failed_migration_when_repaired_then_it_runs_on_the_unchanged_state(void 
     rk_must_load(kit, version);
 }
 
+/* Lua would run it where no hook can end it. */
+static void
+given_a_class_that_gets_a_finaliser_when_migrated_then_it_never_runs(void **state)
+{
+    struct reload_kit *kit = *state;
+    rk_must_load(kit, KELPIE "kelpie.keep('x', { 1 }) return { schema = 1 }");
+
+    rk_must_load(kit, KELPIE "local class = kelpie.class('object', {})\n"
+                             "kelpie.keep('x', {})\n"
+                             "local function migrate(_, keep)\n"
+                             "   keep.x = setmetatable({ 2 }, class)\n"
+                             "   class.__gc = function() print('finaliser') end\n"
+                             "end\n"
+                             "return { schema = 2, migrate = migrate }");
+    lua_gc(kit->sk.script.live->L, LUA_GCCOLLECT);
+    for (int i = 0; i < 3; i++) /* the generation is closed */
+        rk_must_load(kit,
+                     KELPIE "kelpie.class('object', {})\n"
+                            "assert(kelpie.keep('x', {})[1] == 2) return { schema = 2 }");
+
+    assert_string_equal(kit->sk.printed, "");
+}
+
 int
 main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rk_setup, rk_teardown)
     const struct CMUnitTest tests[] = {
+        TEST(given_a_class_that_gets_a_finaliser_when_migrated_then_it_never_runs),
         TEST(given_another_schema_when_reloaded_then_migrate_sees_all_roots_once),
         TEST(given_the_same_schema_when_reloaded_then_migrate_is_not_called),
         TEST(given_a_first_generation_when_loaded_then_migrate_is_not_called),

@@ -96,7 +96,7 @@ start(struct fixture *f, const char *pattern, const char *before, const char *fi
     for (size_t i = 0; i < LEN / n; i++, at += n)
         memcpy(f->subject + at, filler, n);
     memcpy(f->subject + at, behind, strlen(behind) + 1);
-    f->program = malloc(kp_pattern_size(pattern, strlen(pattern)));
+    f->program = malloc(kp_pattern_size(strlen(pattern)));
     assert_non_null(f->program);
     kp_pattern_compile(&f->pattern, f->program, pattern, strlen(pattern), true);
     kp_match_init(&f->match, &f->pattern, f->subject, f->len, &hooks);

@@ -286,7 +286,7 @@ given_an_interrupted_call_when_made_then_it_is_made_again(void **state)
         FAULT_GETPEERNAME, FAULT_SET_FLAGS,  FAULT_RECV,       FAULT_SEND,
         FAULT_READ,        FAULT_WRITE,      FAULT_PIPE,       FAULT_OPEN,
         FAULT_FSTAT,       FAULT_STAT,       FAULT_UNLINK,     FAULT_KQUEUE,
-        FAULT_RANDOM,      FAULT_CHMOD,
+        FAULT_RANDOM,      FAULT_CHMOD,      FAULT_LOCK,
     };
     for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
         fault_sys_fail(&f->fault, calls[i], 1, EINTR);
@@ -318,6 +318,7 @@ given_an_interrupted_call_when_made_then_it_is_made_again(void **state)
     assert_int_equal(kp_sys_unlink(f->sys, "/nowhere/at/all"), -ENOENT);
     assert_int_equal(kp_sys_chmod(f->sys, "/nowhere/at/all", 0600), -ENOENT);
     int file = kp_sys_open(f->sys, "/dev/null", O_RDONLY, 0);
+    assert_int_equal(kp_sys_lock(f->sys, file), 0);
     assert_int_equal(kp_sys_close(f->sys, file), 0);
     int kq = kp_sys_kqueue(f->sys);
     assert_int_equal(kp_sys_close(f->sys, kq), 0);

@@ -789,11 +789,30 @@ given_a_scenario_when_allocations_fail_from_then_on_then_nothing_breaks(void **s
     test_free(kit);
 }
 
+static void
+given_many_tasks_when_they_take_long_then_a_step_leaves_some_for_the_next(void **state)
+{
+    struct script_kit *kit = *state;
+
+    sk_load(kit, "return { on_input = function()\n"
+                 "   for i = 1, 5 do kelpie.spawn(function() test.advance(15)\n"
+                 "      print(i) kelpie.spawn(print, 'of', i) end) end end }");
+    kp_script_on_input(&kit->script, "", 0);
+    sk_step(kit);
+    sk_printed(kit, "1\n2\n");
+    sk_step(kit);
+    sk_printed(kit, "3\n4\n");
+    sk_settle(kit);
+
+    sk_printed(kit, "5\nof\t1\nof\t2\nof\t3\nof\t4\nof\t5\n");
+}
+
 int
 main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, sk_setup, sk_teardown)
     const struct CMUnitTest tests[] = {
+        TEST(given_many_tasks_when_they_take_long_then_a_step_leaves_some_for_the_next),
         TEST(given_many_calls_when_they_end_then_one_coroutine_serves_them_all),
         TEST(given_many_tasks_at_a_time_when_they_end_then_the_pool_is_bounded),
         TEST(given_a_spawned_function_when_the_handler_has_ended_then_it_runs),

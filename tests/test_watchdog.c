@@ -119,15 +119,54 @@ given_a_hook_left_fast_when_nothing_is_late_then_it_slows_down(void **state)
     sk_run(kit, "");
     gen = kit->script.live;
     lua_State *co = lua_newthread(gen->L);
-    gen->watchdog.killed = true;
-    kp_watchdog_cover(&gen->watchdog, co);
-    assert_int_equal(lua_gethookcount(co), 1);
-    gen->watchdog.killed = false;
-
-    assert_int_equal(luaL_dostring(co, "for i = 1, 10 do end"), LUA_OK);
-
+    kp_watchdog_start(&gen->watchdog, co, KP_NS_PER_S);
     assert_int_equal(lua_gethookcount(co), 1000);
+    lua_sethook(co, lua_gethook(co), LUA_MASKCOUNT, 1);
+    assert_int_equal(luaL_dostring(co, "for i = 1, 10 do end"), LUA_OK);
+    assert_int_equal(lua_gethookcount(co), 1000);
+    assert_false(kp_watchdog_stop(&gen->watchdog));
+
+    kp_watchdog_start(&gen->watchdog, co, 0);
+    assert_null(lua_gethook(co));
+    assert_false(kp_watchdog_stop(&gen->watchdog));
     lua_pop(gen->L, 1);
+}
+
+static void
+given_a_critical_part_when_it_is_long_then_it_has_the_time_of_loading(void **state)
+{
+    static const char parts[] =
+        "local function long(ms, ...) for i = 1, ms do test.advance(1) for j = 1, 99 do "
+        "end\n"
+        "end return ... end\n"
+        "print(kelpie.critical(long, 2000, 'a', 'b')) long(80)\n"
+        "print(kelpie.critical(kelpie.critical, long, 2000, 'c')) long(80)\n"
+        "print(pcall(kelpie.critical, error, 'd')) long(80)\n"
+        "print(pcall(kelpie.critical, kelpie.sleep, 1))\n"
+        "pcall(kelpie.critical, long, 1000) print('never')";
+    struct script_kit *kit = *state;
+
+    sk_run(kit, parts);
+
+    sk_printed(kit,
+               "a\tb\nc\nfalse\td\n"
+               "false\tcannot wait here: called by a C function such as table.sort\n");
+    assert_int_equal(kit->script.handler_kills, 1);
+    sk_run(kit, "kelpie.critical(test.advance, 1) while true do test.advance(1) end");
+    assert_int_equal(kit->script.handler_kills, 2);
+}
+
+static void
+given_critical_parts_without_end_when_their_time_is_over_then_it_is_killed(void **state)
+{
+    struct script_kit *kit = *state;
+
+    sk_run(kit, "local n = 0 local function count() n = n + 1 test.advance(1)\n"
+                "   if n == 4900 or n == 5200 then print(n) end end\n"
+                "while true do pcall(kelpie.critical, count) end");
+
+    sk_printed(kit, "4900\n");
+    assert_int_equal(kit->script.handler_kills, 1);
 }
 
 /* --- a loop in C ----------------------------------------------------------------------- */
@@ -220,6 +259,8 @@ main(void)
         TEST(given_no_limit_when_a_handler_takes_long_then_it_may),
         TEST(given_time_spent_asleep_when_the_handler_goes_on_then_it_does_not_count),
         TEST(given_a_hook_left_fast_when_nothing_is_late_then_it_slows_down),
+        TEST(given_a_critical_part_when_it_is_long_then_it_has_the_time_of_loading),
+        TEST(given_critical_parts_without_end_when_their_time_is_over_then_it_is_killed),
         TEST(given_a_loop_in_c_when_it_checks_then_it_is_ended),
         TEST(given_three_kills_in_a_minute_when_of_one_connection_then_it_is_closed),
         TEST(given_a_killed_message_with_odd_bytes_when_told_then_they_are_escaped),

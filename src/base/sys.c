@@ -21,6 +21,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/event.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -225,6 +226,15 @@ kernel_chmod(void *arg, const char *path, mode_t mode)
     return result(chmod(path, mode));
 }
 
+/* flock(2), which is in all four BSDs and Linux, rather than fcntl(2): those locks belong to a
+ * process, where several servers may live, and any close of the file would give them up. */
+static int
+kernel_lock(void *arg, int fd)
+{
+    (void)arg;
+    return result(flock(fd, LOCK_EX | LOCK_NB));
+}
+
 static int
 kernel_kqueue(void *arg)
 {
@@ -320,6 +330,7 @@ const struct kp_sys_calls kp_sys_kernel = {
     .stat = kernel_stat,
     .unlink = kernel_unlink,
     .chmod = kernel_chmod,
+    .lock = kernel_lock,
     .kqueue = kernel_kqueue,
     .kevent = kernel_kevent,
     .random = kernel_random,

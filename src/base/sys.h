@@ -49,7 +49,8 @@ struct kp_sys_calls {
     int (*stat)(void *arg, const char *path, struct stat *st);
     int (*unlink)(void *arg, const char *path);
     int (*chmod)(void *arg, const char *path, mode_t mode);
-    int (*kqueue)(void *arg); /* cloexec */
+    int (*lock)(void *arg, int fd); /* a file: alone or not at all, never waits */
+    int (*kqueue)(void *arg);       /* cloexec */
     int (*kevent)(void *arg, int kq, const struct kevent *changes, int n_changes,
                   struct kevent *events, int n_events, const struct timespec *timeout);
     int (*random)(void *arg, void *buf, size_t len); /* fills buf from the system */
@@ -99,6 +100,7 @@ int kp_sys_fstat(struct kp_sys *sys, int fd, struct stat *st);
 int kp_sys_stat(struct kp_sys *sys, const char *path, struct stat *st);
 int kp_sys_unlink(struct kp_sys *sys, const char *path);
 int kp_sys_chmod(struct kp_sys *sys, const char *path, mode_t mode);
+int kp_sys_lock(struct kp_sys *sys, int fd);
 int kp_sys_kqueue(struct kp_sys *sys);
 int kp_sys_kevent(struct kp_sys *sys, int kq, const struct kevent *changes, int n_changes,
                   struct kevent *events, int n_events, const struct timespec *timeout);

@@ -233,6 +233,15 @@ kp_sys_chmod(struct kp_sys *sys, const char *path, mode_t mode)
 }
 
 int
+kp_sys_lock(struct kp_sys *sys, int fd)
+{
+    int rc;
+
+    RETRY(rc, lock(sys->arg, fd));
+    return rc;
+}
+
+int
 kp_sys_kqueue(struct kp_sys *sys)
 {
     int rc;

@@ -65,7 +65,8 @@ function conn:close(reason) end
 ---@return string? code "closed"
 function conn:abort() end
 
----Stops reading: messages wait in the kernel, and the client with them.
+---Stops reading: messages wait in the kernel, and the client with them. That the client has left
+---is noticed after resume, or when something is sent to it. Its idle time-out runs on.
 ---@return true? ok
 ---@return string? message
 ---@return string? code "closed"
@@ -253,6 +254,14 @@ function timer:cancel() end
 ---@field rooms integer now
 ---@field accept_pauses integer times that accepting had to wait for a free descriptor
 ---@field rollbacks integer times that the version before was made to serve again
+---@field refused_clients integer of refused: max_clients was reached
+---@field refused_per_ip integer of refused: max_per_ip was reached
+---@field idle_timeouts integer connections closed because nothing was read or written
+---@field frame_timeouts integer connections closed because a message did not end
+---@field too_long integer connections closed because a message passed max_message
+---@field protocol_errors integer connections closed because their bytes did not fit the framing
+---@field outbox_full integer sends that failed with "full"
+---@field script_killed integer connections closed because their handlers were ended too often
 
 -- ---- the module -----------------------------------------------------------------------------
 
@@ -261,7 +270,9 @@ function timer:cancel() end
 ---@field version string of kelpie, "MAJOR.MINOR.PATCH"
 local kelpie = {}
 
----Finds or makes the room of that name. Allowed while loading.
+---Finds or makes the room of that name. Allowed while loading. A name has at most 255 bytes, a
+---connection is in at most 1,000 rooms, and all rooms together have a limit of memory: beyond
+---that it returns nil, message, "full", as joining does.
 ---@param name string any bytes
 ---@return kelpie.room room the same one for the same name
 function kelpie.room(name) end
@@ -320,6 +331,14 @@ function kelpie.sleep(seconds) end
 ---@param ... any its arguments
 function kelpie.spawn(fn, ...) end
 
+---Calls a function that must not be ended half way, such as one that changes several tables
+---together: all that one handler calls so may take as long as loading may (5 s), and does not
+---count for the handler. All clients wait meanwhile. It cannot sleep, receive or connect.
+---@param fn fun(...): ...
+---@param ... any its arguments
+---@return any ... what fn returns; an error of it is raised again
+function kelpie.critical(fn, ...) end
+
 ---Tells the time of a clock that never jumps.
 ---@return number seconds since some fixed point
 function kelpie.now() end
@@ -341,7 +360,7 @@ function kelpie.reload() end
 ---Asks the server to end as for SIGTERM, after this step: it drains. Not while loading.
 function kelpie.shutdown() end
 
----Removes white space at both ends, in linear time; a pattern can be made slow by a client.
+---Removes white space at both ends; faster than a pattern.
 ---@param text string
 ---@return string trimmed
 function kelpie.trim(text) end

@@ -23,6 +23,7 @@
 #include <sys/socket.h>
 
 #include "conn.h"
+#include "limit.h"
 
 /* ---- pause and resume -------------------------------------------------------------- */
 
@@ -159,8 +160,15 @@ welcome(struct kp_listener *listener, int fd, const union kp_peer *peer)
     struct kelpie_conn *conn;
     int rc = kp_conn_open(listener->net, &conn, fd, peer, listener);
 
-    if (rc < 0)
-        refuse(listener->net, fd);
+    if (rc == 0)
+        return;
+    if (rc == -ENOSPC)
+        kp_limit_hit(listener->net, KP_LIMIT_CLIENTS, peer, NULL);
+    else if (rc == -EUSERS)
+        kp_limit_hit(listener->net, KP_LIMIT_PER_IP, peer, NULL);
+    else
+        log_trouble(listener, -rc, "a client is refused");
+    refuse(listener->net, fd);
 }
 
 /* Refuses one client with the spare descriptor.

@@ -314,6 +314,12 @@ kp_conn_set_framing(struct kelpie_conn *conn, const struct kp_framing *framing)
 }
 
 void
+kp_conn_end_turn(struct kelpie_conn *conn)
+{
+    conn->turn_over = true;
+}
+
+void
 kp_conn_set_idle_timeout(struct kelpie_conn *conn, uint64_t timeout_ns)
 {
     conn->idle_timeout_ns = timeout_ns;

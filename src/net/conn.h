@@ -60,6 +60,7 @@ struct kelpie_conn {
     bool saw_eof : 1;       /* an event had EOF: read until 0, also after a short read */
     bool write_blocked : 1; /* the kernel took no more; KP_WRITE or retry_at_ns goes on */
     bool counted : 1;       /* in the count of its address */
+    bool turn_over : 1;     /* its handler took long: others have their turn now */
     char reason[KP_CONN_REASON_SIZE];
 
     /* input */
@@ -140,6 +141,10 @@ void kp_conn_unwant_message(struct kelpie_conn *conn);
 
 /* Switches the framing at the next byte not yet delivered. */
 void kp_conn_set_framing(struct kelpie_conn *conn, const struct kp_framing *framing);
+
+/* A handler of this connection took long: what it has still sent waits for the next step, so
+ * that others do not wait for as many handlers as there are messages. */
+void kp_conn_end_turn(struct kelpie_conn *conn);
 
 /* Sets the idle limit; 0: none. */
 void kp_conn_set_idle_timeout(struct kelpie_conn *conn, uint64_t timeout_ns);

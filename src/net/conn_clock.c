@@ -19,6 +19,8 @@
  */
 #include "conn_clock.h"
 
+#include "limit.h"
+
 static uint64_t
 end_of(uint64_t start_ns, uint64_t limit_ns)
 {
@@ -111,11 +113,13 @@ check_open(struct kelpie_conn *conn, uint64_t now_ns)
     bool is_silent = !is_about_to_be_read(conn);
 
     if (now_ns >= frame_end(conn) && is_silent) {
+        kp_limit_hit(conn->net, KP_LIMIT_FRAME, &conn->peer, conn);
         kp_conn_drop(conn, "frame timeout", false);
     } else if (now_ns >= slow_end(conn) && !is_about_to_be_written(conn)) {
-        conn->net->counters.slow_readers++;
+        kp_limit_hit(conn->net, KP_LIMIT_SLOW, &conn->peer, conn);
         kp_conn_drop(conn, "slow reader", true);
     } else if (now_ns >= idle_end(conn) && is_silent) {
+        kp_limit_hit(conn->net, KP_LIMIT_IDLE, &conn->peer, conn);
         kp_conn_close(conn, "idle timeout");
     }
 }

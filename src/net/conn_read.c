@@ -35,6 +35,7 @@
 #include <string.h>
 
 #include "conn_clock.h"
+#include "limit.h"
 
 /* Up to this much left over is copied in front of the next read. A long message would be
  * copied again and again; 4 KiB cost less than a system call. */
@@ -62,13 +63,15 @@ turn_start(struct turn *turn, struct kelpie_conn *conn)
     turn->bytes = 0;
     turn->end_ns = kp_sys_now_ns(&conn->net->env->sys) + KP_STEP_NS;
     turn->exhausted = false;
+    conn->turn_over = false;
     turn->starved = false;
 }
 
 static bool
 turn_is_over(struct turn *turn, struct kelpie_conn *conn)
 {
-    if (turn->messages >= KP_STEP_MESSAGES || turn->bytes >= KP_STEP_BYTES)
+    if (turn->messages >= KP_STEP_MESSAGES || turn->bytes >= KP_STEP_BYTES ||
+        conn->turn_over)
         turn->exhausted = true;
     else if (turn->messages > 0 && turn->messages % KP_STEP_CLOCK == 0)
         turn->exhausted = kp_sys_now_ns(&conn->net->env->sys) >= turn->end_ns;
@@ -93,10 +96,11 @@ may_deliver(const struct kelpie_conn *conn)
 static void
 end_for_frame_error(struct kelpie_conn *conn, int error)
 {
-    if (error == KELPIE_ETOOLONG)
-        kp_conn_close(conn, "message too long");
-    else
-        kp_conn_close(conn, "protocol error");
+    bool is_too_long = error == KELPIE_ETOOLONG;
+
+    kp_limit_hit(conn->net, is_too_long ? KP_LIMIT_MESSAGE : KP_LIMIT_PROTOCOL,
+                 &conn->peer, conn);
+    kp_conn_close(conn, is_too_long ? "message too long" : "protocol error");
 }
 
 static void

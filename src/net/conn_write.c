@@ -25,6 +25,7 @@
 
 #include "conn_clock.h"
 #include "conn_read.h"
+#include "limit.h"
 #include "wrap.h"
 
 void
@@ -248,7 +249,7 @@ make_room_in_net(struct kelpie_conn *conn, size_t len)
         struct kelpie_conn *largest = find_largest(net);
         if (largest == NULL)
             return KELPIE_EFULL;
-        net->counters.slow_readers++;
+        kp_limit_hit(net, KP_LIMIT_TOTAL, &largest->peer, largest);
         kp_conn_drop(largest, "slow reader", true);
     }
     return kp_conn_is_open(conn) ? 0 : KELPIE_ECLOSED;
@@ -289,6 +290,8 @@ queue_wrapped(struct kelpie_conn *conn, const struct kp_wrap *wrap)
 {
     int rc = make_room(conn, wrap->len);
 
+    if (rc == KELPIE_EFULL)
+        kp_limit_hit(conn->net, KP_LIMIT_OUTBOX, &conn->peer, conn);
     if (rc < 0 || wrap->len == 0)
         return rc;
     rc =

@@ -39,15 +39,6 @@ explain(char *why, size_t why_size, const char *text, int error, const char *cau
     return error;
 }
 
-static int
-bind_address(struct kp_sys *sys, int fd, const struct kp_address *address,
-             const char **cause)
-{
-    if (address->addr.any.sa_family == AF_UNIX)
-        return kp_unix_bind(sys, fd, address, cause);
-    return kp_sys_bind(sys, fd, &address->addr.any, address->len);
-}
-
 /* ---- the socket -------------------------------------------------------------------- */
 
 static int
@@ -88,6 +79,21 @@ unlink_address(struct kp_sys *sys, const struct kp_address *address)
         (void)kp_sys_unlink(sys, address->addr.un.sun_path);
 }
 
+static int
+listen_inet(struct kp_net *net, int fd, const struct kp_address *address,
+            const char *text)
+{
+    struct kp_sys *sys = &net->env->sys;
+
+    int rc = set_inet_options(sys, fd, address->addr.any.sa_family);
+    if (rc == 0)
+        rc = kp_sys_bind(sys, fd, &address->addr.any, address->len);
+    if (rc < 0)
+        return rc;
+    try_fastopen(net, fd, text);
+    return kp_sys_listen(sys, fd, BACKLOG);
+}
+
 /* Makes a bound, listening socket. Returns it, or a negative errno. */
 static int
 open_socket(struct kp_net *net, const struct kp_address *address, const char *text,
@@ -99,21 +105,10 @@ open_socket(struct kp_net *net, const struct kp_address *address, const char *te
     int fd = kp_sys_socket(sys, family, SOCK_STREAM, 0);
     if (fd < 0)
         return fd;
-    int rc = family == AF_UNIX ? 0 : set_inet_options(sys, fd, family);
+    int rc = family == AF_UNIX ? kp_unix_listen(sys, fd, address, 0, BACKLOG, cause)
+                               : listen_inet(net, fd, address, text);
     if (rc == 0)
-        rc = bind_address(sys, fd, address, cause);
-    if (rc < 0)
-        goto fail_close;
-    if (family != AF_UNIX)
-        try_fastopen(net, fd, text);
-    rc = kp_sys_listen(sys, fd, BACKLOG);
-    if (rc < 0)
-        goto fail_unlink;
-    return fd;
-
-fail_unlink:
-    unlink_address(sys, address);
-fail_close:
+        return fd;
     (void)kp_sys_close(sys, fd);
     return rc;
 }

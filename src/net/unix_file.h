@@ -16,11 +16,14 @@ struct kp_unix_file {
     ino_t ino;
 };
 
-/* Binds fd to an address of AF_UNIX, and replaces the file that a dead server has left there.
+/* Binds fd to an address of AF_UNIX, replaces the file that a dead server has left there, sets
+ * its mode (0: as the umask has it), and listens. All of it is done under a lock, so that of
+ * several servers that start at once one gets the address and the others hear so.
  * Returns   0; -EADDRINUSE, perhaps with a better reason than its own in *cause, which else
- *           is untouched; negative errno of bind(2), stat(2), unlink(2), socket(2). */
-int kp_unix_bind(struct kp_sys *sys, int fd, const struct kp_address *address,
-                 const char **cause) KP_MUST_CHECK;
+ *           is untouched; negative errno of bind(2), listen(2), open(2), flock(2), stat(2),
+ *           unlink(2), chmod(2), socket(2): then no file of ours is left. */
+int kp_unix_listen(struct kp_sys *sys, int fd, const struct kp_address *address,
+                   mode_t mode, int backlog, const char **cause) KP_MUST_CHECK;
 
 /* Remembers the file that a bind to address has made.
  * Returns   0; -ENOMEM, negative errno of stat(2): then nothing is remembered.

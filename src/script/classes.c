@@ -108,6 +108,24 @@ kp_class_apply(lua_State *L, const char *name, size_t len)
     return true;
 }
 
+void
+kp_class_set_metatable(lua_State *L, int object)
+{
+    object = lua_absindex(L, object);
+    if (lua_istable(L, -1)) {
+        lua_pushliteral(L, "__gc");
+        lua_pushvalue(L, -1);
+        if (lua_rawget(L, -3) == LUA_TNIL) {
+            lua_pop(L, 2);
+        } else {
+            lua_pop(L, 1);
+            lua_pushnil(L);
+            lua_rawset(L, -3); /* the key is there: no memory is needed */
+        }
+    }
+    lua_setmetatable(L, object);
+}
+
 /* Pushes the list of objects that wait for the name, making it the first time. [-0, +1]
  * Returns   whether it is new. */
 static bool

@@ -28,6 +28,10 @@ const char *kp_class_name(lua_State *L, size_t *len);
  * Returns   false when the class is not declared: then nothing has happened. */
 bool kp_class_apply(lua_State *L, const char *name, size_t len);
 
+/* As lua_setmetatable; a finaliser that the script has put into the metatable on top since it
+ * declared the class is taken out. Never raises. [-1, +0] */
+void kp_class_set_metatable(lua_State *L, int object);
+
 /* Makes the object on top wait for its class. Runs protected.
  * Returns   whether it is the first one of its class; then say where it was found. */
 bool kp_class_defer(lua_State *L, const char *name, size_t len);

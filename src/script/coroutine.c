@@ -89,18 +89,58 @@ check_coroutine(lua_State *L)
     return co;
 }
 
-/* Resumes co with n_args values that are on its stack already. */
+/* Returns how many protected calls a coroutine is suspended in. stack: co ... */
+static unsigned
+get_pcalls(lua_State *L, const struct kp_generation *gen)
+{
+    if (gen->n_pcalls_ref == LUA_NOREF)
+        return 0;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, gen->n_pcalls_ref);
+    lua_pushvalue(L, 1);
+    lua_rawget(L, -2);
+    lua_Integer n = lua_tointeger(L, -1);
+    lua_pop(L, 2);
+    return (unsigned)n;
+}
+
+/* Keeps that number. Most coroutines are never suspended in one. stack: co ... */
+static void
+set_pcalls(lua_State *L, struct kp_generation *gen, unsigned n)
+{
+    if (gen->n_pcalls_ref == LUA_NOREF && n == 0)
+        return;
+    if (gen->n_pcalls_ref == LUA_NOREF)
+        kp_generation_make_table(L, &gen->n_pcalls_ref, "k");
+    lua_rawgeti(L, LUA_REGISTRYINDEX, gen->n_pcalls_ref);
+    lua_pushvalue(L, 1);
+    if (n > 0)
+        lua_pushinteger(L, n);
+    else
+        lua_pushnil(L);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+}
+
+/* Resumes co, at index 1 of L, with n_args values that are on its stack already. */
 static int
 run_child(lua_State *L, lua_State *co, int n_args, int *n_results)
 {
     struct kp_generation *gen = kp_generation_of(L);
     unsigned blocked = lua_isyieldable(L) ? 0 : 1;
+    unsigned n_pcalls = gen->n_pcalls;
+
+    luaL_checkstack(L, 5, NULL);
+    gen->n_pcalls = get_pcalls(L, gen);
 
     gen->n_blocked += blocked;
     kp_watchdog_set_running(&gen->watchdog, co);
     int status = lua_resume(co, L, n_args, n_results);
     kp_watchdog_set_running(&gen->watchdog, L);
     gen->n_blocked -= blocked;
+    unsigned n_of_child = gen->n_pcalls;
+    gen->n_pcalls = n_pcalls;
+    if (status == LUA_YIELD)
+        set_pcalls(L, gen, n_of_child);
     return status;
 }
 
@@ -217,6 +257,8 @@ close_variables(lua_State *L, lua_State *co)
 
     if (gen->close_depth >= MAX_CLOSE_DEPTH)
         luaL_error(L, "too many coroutines closed within each other");
+    unsigned n_pcalls = gen->n_pcalls;
+    gen->n_pcalls = 0;
     gen->close_depth++;
     gen->n_blocked++; /* Lua 5.4.4 cannot yield here */
     kp_watchdog_set_running(&gen->watchdog, co);
@@ -224,6 +266,7 @@ close_variables(lua_State *L, lua_State *co)
     kp_watchdog_set_running(&gen->watchdog, L);
     gen->n_blocked--;
     gen->close_depth--;
+    gen->n_pcalls = n_pcalls;
     if (gen->watchdog.killed) {
         lua_settop(L, 0);
         kp_watchdog_raise_again(watchdog_of(L), L);
@@ -280,7 +323,6 @@ l_create(lua_State *L)
     luaL_checktype(L, 1, LUA_TFUNCTION);
 
     lua_State *co = lua_newthread(L);
-    kp_watchdog_cover(watchdog_of(L), co);
     lua_pushvalue(L, 1);
     lua_xmove(L, co, 1);
     return 1;

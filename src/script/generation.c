@@ -54,8 +54,10 @@ generation_alloc(void *ud, void *ptr, size_t old_size, size_t new_size)
         gen->lua_bytes -= had;
         return NULL;
     }
-    if (new_size > had && !has_room(gen, new_size - had))
+    if (new_size > had && !has_room(gen, new_size - had)) {
+        gen->n_refused++; /* Lua collects all garbage, and tries once more */
         return NULL;
+    }
 
     void *block = kp_mem_realloc(mem, ptr, had, new_size);
     if (block)
@@ -78,9 +80,8 @@ on_panic(lua_State *L)
 
 /* --- making a state -------------------------------------------------------------------- */
 
-/* Makes a table and a registry reference to it. mode is "v" for weak values, or NULL. */
-static void
-make_table(lua_State *L, int *ref, const char *mode)
+void
+kp_generation_make_table(lua_State *L, int *ref, const char *mode)
 {
     lua_newtable(L);
     if (mode) {
@@ -110,12 +111,12 @@ open_state(lua_State *L)
 {
     struct kp_generation *gen = lua_touserdata(L, 1);
 
-    make_table(L, &gen->conns_ref, NULL);
-    make_table(L, &gen->rooms_ref, "v");
-    make_table(L, &gen->keeps_ref, NULL);
-    make_table(L, &gen->classes_ref, NULL);
-    make_table(L, &gen->timers_ref, NULL);
-    make_table(L, &gen->files_ref, NULL);
+    kp_generation_make_table(L, &gen->conns_ref, NULL);
+    kp_generation_make_table(L, &gen->rooms_ref, "v");
+    kp_generation_make_table(L, &gen->keeps_ref, NULL);
+    kp_generation_make_table(L, &gen->classes_ref, NULL);
+    kp_generation_make_table(L, &gen->timers_ref, NULL);
+    kp_generation_make_table(L, &gen->files_ref, NULL);
     kp_sandbox_open(L, gen);
     add_preloads(L, gen->script);
 
@@ -137,6 +138,7 @@ generation_alloc_struct(struct kp_script *script, uint64_t number)
     gen->phase = KP_STAGING;
     gen->conns_ref = gen->rooms_ref = gen->keeps_ref = LUA_NOREF;
     gen->classes_ref = gen->timers_ref = gen->files_ref = LUA_NOREF;
+    gen->n_pcalls_ref = LUA_NOREF;
     kp_handlers_init(&gen->handlers);
     kp_content_init(&gen->content);
     kp_watchdog_init(&gen->watchdog, &script->guard);
@@ -162,6 +164,7 @@ kp_generation_new(struct kp_script *script, struct kp_generation **out, uint64_t
         return -ENOMEM;
     }
     memcpy(lua_getextraspace(gen->L), &gen, sizeof gen); /* coroutines copy it */
+    kp_collector_init(&gen->collector, gen->L);
     lua_atpanic(gen->L, on_panic);
 
     int rc = kp_generation_enter(gen, open_state, gen, script->limits.load_timeout_ns);
@@ -262,10 +265,13 @@ kp_generation_enter(struct kp_generation *gen, lua_CFunction fn, void *arg,
 {
     lua_State *L = gen->L;
     bool nested = gen->watchdog.running != NULL; /* the outer call's budget holds */
+    unsigned n_pcalls = gen->n_pcalls;
+    bool had_reserve = gen->memory_reserve;
     int top = lua_gettop(L);
 
     if (!lua_checkstack(L, 4))
         return -ENOMEM;
+    gen->n_pcalls = 0;
     if (!nested)
         kp_watchdog_start(&gen->watchdog, L, budget_ns);
     lua_pushcfunction(L, with_traceback);
@@ -274,7 +280,8 @@ kp_generation_enter(struct kp_generation *gen, lua_CFunction fn, void *arg,
     int status = lua_pcall(L, 1, 0, top + 1);
     if (!nested)
         (void)kp_watchdog_stop(&gen->watchdog); /* a killed call has an error status */
-    gen->memory_reserve = false;
+    gen->memory_reserve = had_reserve;
+    gen->n_pcalls = n_pcalls;
 
     if (status != LUA_OK) {
         keep_error(gen->script, L);
@@ -297,6 +304,7 @@ struct call {
     struct kelpie_conn *conn;
     const void *text[2]; /* NULL: none */
     size_t len[2];
+    bool later; /* in this step or the next, not now */
     struct kp_task *task;
     int n_args;
 };
@@ -340,6 +348,11 @@ run_call(struct kp_generation *gen, struct call *call)
     }
     call->task->handler = call->handler;
     call->task->conn = call->conn;
+    if (call->later) {
+        kp_session_add(call->task); /* which must hear of it when the connection goes */
+        kp_task_start_later(call->task, call->n_args);
+        return 0;
+    }
     gen->message = call->text[0];
     gen->message_len = call->len[0];
     rc = kp_task_run(call->task, call->n_args);
@@ -374,12 +387,18 @@ kp_generation_call_on_error(struct kp_generation *gen, struct kelpie_conn *conn,
         .conn = conn,
         .text = {message, traceback},
         .len = {strlen(message), strlen(traceback)},
+        .later = gen->script->net->is_late,
     };
 
     assert(!gen->script->in_call);
     if (call.ref == LUA_NOREF)
         call.ref = gen->handlers.refs[KP_ON_ERROR];
-    return call.ref == LUA_NOREF ? 0 : run_call(gen, &call);
+    if (call.ref == LUA_NOREF)
+        return 0;
+    gen->memory_reserve = true;
+    int rc = run_call(gen, &call);
+    gen->memory_reserve = false;
+    return rc;
 }
 
 struct kp_handlers *

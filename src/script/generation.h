@@ -10,6 +10,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 
+#include "collector.h"
 #include "content.h"
 #include "handlers.h"
 #include "script.h"
@@ -29,7 +30,9 @@ struct kp_generation {
     lua_State *L; /* its extra space holds the generation: kp_generation_of */
     uint64_t number;
     enum kp_phase phase;
-    size_t lua_bytes;          /* allocated by L */
+    size_t lua_bytes;   /* allocated by L */
+    uint64_t n_refused; /* blocks for which there was no room under the cap */
+    struct kp_collector collector;
     bool memory_reserve;       /* the cap is lifted a little, to report an error */
     bool has_no_cap;           /* it holds its data twice for a moment: giveback.c */
     struct kp_content content; /* what it was loaded from */
@@ -62,6 +65,8 @@ struct kp_generation {
     /* Kept by the coroutine library. */
     unsigned n_blocked;   /* running coroutines that cannot be suspended through */
     unsigned close_depth; /* coroutine.close within coroutine.close */
+    unsigned n_pcalls; /* of the running coroutine: protected calls within each other */
+    int n_pcalls_ref;  /* [coroutine] = n_pcalls, of those suspended in one; LUA_NOREF */
 
     /* While on_load runs: the generation whose named timers it may take over; or NULL. */
     struct kp_generation *predecessor;
@@ -91,6 +96,10 @@ void kp_generation_free(struct kp_generation *gen);
  *           follow it after newlines. */
 int kp_generation_enter(struct kp_generation *gen, lua_CFunction fn, void *arg,
                         uint64_t budget_ns) KP_MUST_CHECK;
+
+/* Makes a table and a registry reference to it. mode is as __mode, for weak tables, or NULL.
+ * Raises    when there is no memory. */
+void kp_generation_make_table(lua_State *L, int *ref, const char *mode);
 
 /* Returns the generation that owns a state or any of its coroutines. */
 struct kp_generation *kp_generation_of(lua_State *L);

@@ -201,7 +201,7 @@ move(lua_State *L, int target, int copy)
     }
     if (!lua_getmetatable(L, copy))
         lua_pushnil(L);
-    lua_setmetatable(L, target);
+    kp_class_set_metatable(L, target);
 }
 
 static void

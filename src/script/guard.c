@@ -29,6 +29,8 @@
  * thread may end: no signal is sent to a thread after its shift. The stores of a call need no
  * order among threads but release: seen a microsecond late they cost a microsecond.
  *
+ * A shift is a step that runs Lua, from its first call on, or a call outside of a step.
+ *
  * `here` is the one mutable variable of the library that belongs to no server: a signal
  * handler gets no argument. It is the thread's own, the guard whose shift it is; a server that
  * runs within a handler of another one is in front of it for that time.
@@ -105,26 +107,28 @@ move_here(struct kp_guard *guard)
     pthread_mutex_unlock(&guard->lock);
 }
 
-void
-kp_guard_begin_shift(struct kp_guard *guard)
+static bool
+is_on_duty(const struct kp_guard *guard)
 {
-    if (guard->signal == 0)
-        return;
+    return atomic_load_explicit(&guard->shift, memory_order_relaxed) % 2 != 0;
+}
+
+static void
+begin_shift(struct kp_guard *guard)
+{
     guard->outer = get_here();
     set_here(guard);
     if (!guard->has_server || !pthread_equal(guard->server, pthread_self()))
         move_here(guard);
-    atomic_store(&guard->shift, guard->shift + 1);
+    atomic_fetch_add(&guard->shift, 1);
     if (atomic_load(&guard->is_asleep))
         wake(guard);
 }
 
-void
-kp_guard_end_shift(struct kp_guard *guard)
+static void
+end_shift(struct kp_guard *guard)
 {
-    if (guard->signal == 0)
-        return;
-    atomic_store(&guard->shift, guard->shift + 1);
+    atomic_fetch_add(&guard->shift, 1);
     if (atomic_load(&guard->is_striking)) { /* it holds the lock meanwhile */
         pthread_mutex_lock(&guard->lock);
         pthread_mutex_unlock(&guard->lock);
@@ -133,18 +137,42 @@ kp_guard_end_shift(struct kp_guard *guard)
 }
 
 void
+kp_guard_begin_step(struct kp_guard *guard)
+{
+    guard->is_in_step = true;
+}
+
+void
+kp_guard_end_step(struct kp_guard *guard)
+{
+    guard->is_in_step = false;
+    if (is_on_duty(guard))
+        end_shift(guard);
+}
+
+void
 kp_guard_begin_call(struct kp_guard *guard, struct kp_guard_call *call,
                     struct kp_watchdog *watchdog, uint64_t budget_ns)
 {
-    call->has_shift = !kp_guard_is_on_duty(guard);
-    if (call->has_shift)
-        kp_guard_begin_shift(guard);
+    bool begins_shift = !is_on_duty(guard);
+
+    if (begins_shift)
+        begin_shift(guard);
+    call->ends_shift = begins_shift && !guard->is_in_step;
     call->outer = atomic_load_explicit(&guard->watchdog, memory_order_relaxed);
     call->outer_call = atomic_load_explicit(&guard->call, memory_order_relaxed);
     call->outer_budget_ns = atomic_load_explicit(&guard->budget_ns, memory_order_relaxed);
     if (call->outer_call != 0)
         atomic_store_explicit(&guard->call, 0, memory_order_relaxed);
     atomic_store_explicit(&guard->watchdog, watchdog, memory_order_relaxed);
+    atomic_store_explicit(&guard->budget_ns, budget_ns, memory_order_release);
+    atomic_store_explicit(&guard->call, ++guard->last_call, memory_order_release);
+}
+
+void
+kp_guard_restart_call(struct kp_guard *guard, uint64_t budget_ns)
+{
+    atomic_store_explicit(&guard->call, 0, memory_order_relaxed);
     atomic_store_explicit(&guard->budget_ns, budget_ns, memory_order_release);
     atomic_store_explicit(&guard->call, ++guard->last_call, memory_order_release);
 }
@@ -159,8 +187,8 @@ kp_guard_end_call(struct kp_guard *guard, const struct kp_guard_call *call)
                               memory_order_release);
         atomic_store_explicit(&guard->call, call->outer_call, memory_order_release);
     }
-    if (call->has_shift)
-        kp_guard_end_shift(guard);
+    if (call->ends_shift)
+        end_shift(guard);
 }
 
 void
@@ -181,7 +209,7 @@ strike(struct kp_guard *guard, uint64_t call, bool is_first)
     if (is_first)
         guard->place[0] = '\0'; /* of an earlier call */
     atomic_store(&guard->is_striking, true);
-    if (kp_guard_is_on_duty(guard) && atomic_load(&guard->call) == call)
+    if (is_on_duty(guard) && atomic_load(&guard->call) == call)
         (void)pthread_kill(guard->server, guard->signal); /* it lives: see above */
     atomic_store(&guard->is_striking, false);
     pthread_mutex_unlock(&guard->lock);

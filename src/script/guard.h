@@ -37,6 +37,7 @@ struct kp_guard {
     _Atomic uint64_t budget_ns;             /* of that call */
     _Atomic(struct kp_watchdog *) watchdog; /* of that call's generation */
     uint64_t last_call;
+    bool is_in_step;
     _Atomic(const char *) what; /* what the slow call is: "on_message" */
     struct kp_guard *outer; /* of the server in whose handler this one runs, or NULL */
 
@@ -77,27 +78,24 @@ int kp_guard_use_signal(struct kp_guard *guard, int signal) KP_MUST_CHECK;
  * Returns   0; errno of pthread_create(3): then the guard is none again. */
 int kp_guard_start(struct kp_guard *guard) KP_MUST_CHECK;
 
-/* The calling thread begins, ends to run Lua for this server: once a step, and around calls
- * outside of a step. They do nothing when there is no guard. */
-void kp_guard_begin_shift(struct kp_guard *guard);
-void kp_guard_end_shift(struct kp_guard *guard);
-
-static inline bool
-kp_guard_is_on_duty(const struct kp_guard *guard)
-{
-    return atomic_load_explicit(&guard->shift, memory_order_relaxed) % 2 != 0;
-}
+/* A step of the server begins, ends: its calls are one shift. Outside of a step each call is
+ * one. A step without calls costs nothing. */
+void kp_guard_begin_step(struct kp_guard *guard);
+void kp_guard_end_step(struct kp_guard *guard);
 
 /* A call begins, ends. Between them another one may begin and end: it stands for both. */
 struct kp_guard_call {
     struct kp_watchdog *outer; /* whose call this one interrupts, or NULL */
     uint64_t outer_call, outer_budget_ns;
-    bool has_shift; /* it began one */
+    bool ends_shift; /* it began one, outside of a step */
 };
 
 void kp_guard_begin_call(struct kp_guard *guard, struct kp_guard_call *call,
                          struct kp_watchdog *watchdog, uint64_t budget_ns);
 void kp_guard_end_call(struct kp_guard *guard, const struct kp_guard_call *call);
+
+/* The running call begins anew, with another budget. */
+void kp_guard_restart_call(struct kp_guard *guard, uint64_t budget_ns);
 
 /* Notes where the slow call is, for on_stuck. Cut to fit.
  * Threads   that of the call. */

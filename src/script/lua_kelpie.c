@@ -15,6 +15,8 @@
 #include "net/conns.h"
 #include "task.h"
 
+#define MAX_CRITICAL_NS (60 * KP_NS_PER_S) /* where loading has no limit */
+
 static struct kp_net *
 net_of(lua_State *L)
 {
@@ -160,6 +162,32 @@ l_spawn(lua_State *L)
 }
 
 /***
+Calls a function that must not be ended half way: all that one handler calls so may take as
+long as loading may, and does not count for the handler. It cannot wait.
+@function critical
+@func fn
+@param ... its arguments
+@return what fn returns; an error of it is raised again
+@usage kelpie.critical(move_money, from, to, amount)
+*/
+static int
+l_critical(lua_State *L)
+{
+    struct kp_generation *gen = kp_generation_of(L);
+    struct kp_watchdog *watchdog = &gen->watchdog;
+    uint64_t before_ns = watchdog->budget_ns;
+    uint64_t limit_ns = gen->script->limits.load_timeout_ns;
+
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    kp_watchdog_extend(watchdog, limit_ns > 0 ? limit_ns : MAX_CRITICAL_NS);
+    int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
+    kp_watchdog_limit(watchdog, before_ns);
+    if (watchdog->killed)
+        return kp_watchdog_raise_again(watchdog, L);
+    return status == LUA_OK ? lua_gettop(L) : lua_error(L);
+}
+
+/***
 Tells the time of a clock that never jumps.
 @function now
 @treturn number seconds since some fixed point
@@ -258,18 +286,22 @@ static const struct {
  {                                                                                       \
 #  member, offsetof(struct kelpie_stats, member)                                         \
  }
-    COUNTER(generation),     COUNTER(clients),
-    COUNTER(accepted),       COUNTER(refused),
-    COUNTER(closed),         COUNTER(messages_in),
-    COUNTER(bytes_in),       COUNTER(messages_out),
-    COUNTER(bytes_out),      COUNTER(outbox_bytes),
-    COUNTER(dropped_bytes),  COUNTER(partial_at_eof),
-    COUNTER(slow_readers),   COUNTER(broadcast_skipped),
-    COUNTER(handler_errors), COUNTER(handler_kills),
-    COUNTER(reloads),        COUNTER(reloads_rejected),
-    COUNTER(lua_bytes),      COUNTER(timers),
-    COUNTER(rooms),          COUNTER(accept_pauses),
-    COUNTER(rollbacks),
+    COUNTER(generation),      COUNTER(clients),
+    COUNTER(accepted),        COUNTER(refused),
+    COUNTER(closed),          COUNTER(messages_in),
+    COUNTER(bytes_in),        COUNTER(messages_out),
+    COUNTER(bytes_out),       COUNTER(outbox_bytes),
+    COUNTER(dropped_bytes),   COUNTER(partial_at_eof),
+    COUNTER(slow_readers),    COUNTER(broadcast_skipped),
+    COUNTER(handler_errors),  COUNTER(handler_kills),
+    COUNTER(reloads),         COUNTER(reloads_rejected),
+    COUNTER(lua_bytes),       COUNTER(timers),
+    COUNTER(rooms),           COUNTER(accept_pauses),
+    COUNTER(rollbacks),       COUNTER(refused_clients),
+    COUNTER(refused_per_ip),  COUNTER(idle_timeouts),
+    COUNTER(frame_timeouts),  COUNTER(too_long),
+    COUNTER(protocol_errors), COUNTER(outbox_full),
+    COUNTER(script_killed),
 #undef COUNTER
 };
 
@@ -336,7 +368,7 @@ is_space(char c)
 }
 
 /***
-Removes white space at both ends, in linear time: unlike a pattern, it cannot be made slow.
+Removes white space at both ends; faster than a pattern.
 @function trim
 @string text
 @treturn string
@@ -364,6 +396,7 @@ static const luaL_Reg functions[] = {
     {"client", l_client},
     {"sleep", l_sleep},
     {"spawn", l_spawn},
+    {"critical", l_critical},
     {"now", l_now},
     {"stats", l_stats},
     {"reload", l_reload},

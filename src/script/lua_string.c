@@ -18,15 +18,18 @@
 
 #include "pattern.h"
 
-#define MEMORY_SIZE 3072 /* patterns of some 60 characters need no memory of Lua */
+#define MEMORY_SIZE  4096 /* patterns of some 50 characters need no memory of Lua */
+#define FEW_CAPTURES 8    /* for these there is always room on the stack */
 
-/* A pattern at work for one call. What Lua must free is kept in stack slots, because any step
- * may raise. */
+enum { ON_TOP = 0, IN_UPVALUE = -1 };
+
+/* A pattern at work for one call. What Lua must free is kept by Lua, because any step may
+ * raise. */
 struct matcher {
     struct kp_pattern pattern;
     struct kp_match match;
     lua_State *L;
-    int memory_slot; /* the index that keeps what the match remembers; 0: gmatch */
+    int memory_slot; /* where what the match remembers is kept: an index, or ON_TOP, IN_UPVALUE */
     union {
         struct kp_item aligned;
         char bytes[MEMORY_SIZE];
@@ -50,27 +53,24 @@ on_alloc(void *arg, size_t size)
     memset(memory, 0, size);
     if (m->memory_slot > 0)
         lua_replace(m->L, m->memory_slot);
-    else
+    else if (m->memory_slot == IN_UPVALUE)
         lua_setiuservalue(m->L, lua_upvalueindex(2), 1);
     return memory;
 }
 
-/* Prepares a matcher; uses the stack slots `slot` and `slot` + 1. */
+/* Prepares a matcher; a long pattern gets its memory on top of the stack. */
 static void
-matcher_init(struct matcher *m, lua_State *L, int slot, const char *subject, size_t len,
+matcher_init(struct matcher *m, lua_State *L, const char *subject, size_t len,
              const char *text, size_t text_len)
 {
     struct kp_match_hooks hooks = {on_step, on_alloc, m};
+    size_t size = kp_pattern_size(text_len);
     void *memory = &m->memory;
-    size_t size = kp_pattern_size(text, text_len);
 
-    lua_settop(L, slot + 1);
-    if (size > sizeof(m->memory)) {
+    if (size > sizeof(m->memory))
         memory = lua_newuserdatauv(L, size, 0);
-        lua_replace(L, slot);
-    }
     m->L = L;
-    m->memory_slot = slot + 1;
+    m->memory_slot = ON_TOP;
     kp_pattern_compile(&m->pattern, memory, text, text_len, true);
     kp_match_init(&m->match, &m->pattern, subject, len, &hooks);
 }
@@ -130,7 +130,8 @@ push_captures(struct matcher *m, int at_least)
 {
     int n = m->pattern.n_captures > at_least ? m->pattern.n_captures : at_least;
 
-    luaL_checkstack(m->L, n, "too many captures");
+    if (n > FEW_CAPTURES)
+        luaL_checkstack(m->L, n, "too many captures");
     for (int i = 0; i < n; i++)
         push_capture(m, i);
     return n;
@@ -179,6 +180,24 @@ push_range(lua_State *L, const char *subject, const char *start, const char *end
 }
 
 static int
+find_plain(lua_State *L, const char *subject, size_t len, size_t offset,
+           const char *bytes, size_t n)
+{
+    struct matcher m;
+    struct kp_match_hooks hooks = {on_step, on_alloc, &m};
+
+    m.L = L;
+    kp_match_init(&m.match, NULL, subject, len, &hooks);
+    const char *found = kp_match_plain(&m.match, subject + offset, bytes, n);
+    if (found == NULL) {
+        lua_pushnil(L);
+        return 1;
+    }
+    push_range(L, subject, found, found + n);
+    return 2;
+}
+
+static int
 find_or_match(lua_State *L, bool is_find)
 {
     size_t len, text_len;
@@ -191,24 +210,17 @@ find_or_match(lua_State *L, bool is_find)
         lua_pushnil(L);
         return 1;
     }
-    if (is_find && (lua_toboolean(L, 4) || !has_specials(text, text_len))) {
-        matcher_init(&m, L, 3, subject, len, "", 0);
-        const char *found = kp_match_plain(&m.match, subject + offset, text, text_len);
-        if (found != NULL) {
-            push_range(L, subject, found, found + text_len);
-            return 2;
-        }
-    } else {
-        matcher_init(&m, L, 3, subject, len, text, text_len);
-        if (find_next(&m, subject + offset)) {
-            if (!is_find)
-                return push_captures(&m, 1);
-            push_range(L, subject, m.match.start, m.match.end);
-            return 2 + push_captures(&m, 0);
-        }
+    if (is_find && (lua_toboolean(L, 4) || !has_specials(text, text_len)))
+        return find_plain(L, subject, len, offset, text, text_len);
+    matcher_init(&m, L, subject, len, text, text_len);
+    if (!find_next(&m, subject + offset)) {
+        lua_pushnil(L);
+        return 1;
     }
-    lua_pushnil(L);
-    return 1;
+    if (!is_find)
+        return push_captures(&m, 1);
+    push_range(L, subject, m.match.start, m.match.end);
+    return 2 + push_captures(&m, 0);
 }
 
 static int
@@ -247,13 +259,13 @@ l_gmatch(lua_State *L)
     const char *subject = luaL_checklstring(L, 1, &len);
     const char *text = luaL_checklstring(L, 2, &text_len);
     size_t offset = offset_of(luaL_optinteger(L, 3, 1), len);
-    size_t size = offsetof(struct matcher, memory) + kp_pattern_size(text, text_len);
+    size_t size = offsetof(struct matcher, memory) + kp_pattern_size(text_len);
 
     lua_settop(L, 2);
     lua_pushvalue(L, 1);
     struct matcher *m = lua_newuserdatauv(L, size, 1);
     struct kp_match_hooks hooks = {on_step, on_alloc, m};
-    m->memory_slot = 0;
+    m->memory_slot = IN_UPVALUE;
     kp_pattern_compile(&m->pattern, &m->memory, text, text_len, false);
     kp_match_init(&m->match, &m->pattern, subject, len, &hooks);
     m->match.end = offset <= len ? subject + offset : NULL; /* where it goes on */
@@ -364,7 +376,9 @@ l_gsub(lua_State *L)
     luaL_argexpected(L,
                      type == LUA_TSTRING || type == LUA_TTABLE || type == LUA_TFUNCTION,
                      3, "string/function/table");
-    matcher_init(&m, L, 4, subject, len, text, text_len);
+    lua_settop(L, 4);
+    matcher_init(&m, L, subject, len, text, text_len);
+    m.memory_slot = 4; /* the buffer that follows must stay on top */
     lua_Integer n = replace_all(&m, most, type);
     lua_pushinteger(L, n);
     return 2;

@@ -16,6 +16,7 @@
 
 #include "bind.h"
 #include "carry.h"
+#include "classes.h"
 
 #define WHERE_SIZE 64
 
@@ -77,7 +78,7 @@ push_replacements(lua_State *L, int roots, int before)
             lua_pushvalue(L, -3);
             push_shallow_copy(L, lua_gettop(L) - 2);
             if (lua_getmetatable(L, -4))
-                lua_setmetatable(L, -2);
+                kp_class_set_metatable(L, -2);
             lua_rawset(L, replacements);
         }
         lua_pop(L, 2);
@@ -101,7 +102,7 @@ refill_roots(lua_State *L, int roots, int before)
         copy_entries(L, copy, copy + 1);
         if (!lua_getmetatable(L, copy))
             lua_pushnil(L);
-        lua_setmetatable(L, copy + 1);
+        kp_class_set_metatable(L, copy + 1);
         lua_pushvalue(L, copy - 1);
         lua_insert(L, -2); /* stack: replacements name copy name root */
         lua_rawset(L, roots);

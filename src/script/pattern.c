@@ -33,6 +33,7 @@
 # define FUEL  4096          /* steps between two calls of the hook: some 40 us */
 # define PIECE (1024 * 1024) /* bytes looked over at a time */
 #endif
+#define PLAIN_TRIES    8  /* before a plain search prepares for the worst */
 #define BYTES_PER_STEP 16 /* looking over bytes is cheaper than trying ways */
 
 /* --- steps ----------------------------------------------------------------------------- */
@@ -90,22 +91,25 @@ set_failed(struct kp_match *m, struct kp_item *item, const char *s)
 
 /* --- choices --------------------------------------------------------------------------- */
 
-/* As kp_single_span, in pieces, so that the longest run can be ended. */
-static const char *
-span(struct kp_match *m, const struct kp_item *item, const char *s)
+typedef const char *looker(const struct kp_item *item, const char *s, const char *end);
+
+/* Looks over the subject with kp_single_span or kp_single_seek, in pieces, so that it can be
+ * ended. */
+static inline const char *
+look_over(struct kp_match *m, looker *look, const struct kp_item *item, const char *s)
 {
     const char *from, *piece_end;
 
     do {
         from = s;
         piece_end = m->subject_end - s > PIECE ? s + PIECE : m->subject_end;
-        s = kp_single_span(item, s, piece_end);
+        s = look(item, s, piece_end);
         spend_bytes(m, (size_t)(s - from));
     } while (s == piece_end && s < m->subject_end);
     return s;
 }
 
-/* The same up to the first failure that is known. */
+/* Spans a run up to the first failure that is known. */
 static const char *
 span_untried(struct kp_match *m, const struct kp_item *item, const char *s)
 {
@@ -122,30 +126,24 @@ span_untried(struct kp_match *m, const struct kp_item *item, const char *s)
 static const char *
 choose(struct kp_match *m, struct kp_item *item, const char *s)
 {
-    bool fits = s < m->subject_end && kp_single_fits(item, (unsigned char)*s);
+    const char *low = s + (item->kind == KP_ITEM_PLUS);
+    bool is_at_end = s == m->subject_end;
 
-    item->low = s;
-    switch (item->kind) {
-    case KP_ITEM_PLUS:
-        if (!fits)
+    item->low = low;
+    if (item->kind <= KP_ITEM_PLUS && item->failed == NULL) {
+        s = look_over(m, kp_single_span, item, s);
+        if (s < low)
             return NULL;
-        item->low = ++s;
-        /* fall through */
-    case KP_ITEM_STAR:
-        if (has_failed(m, item, s))
+    } else if (item->kind == KP_ITEM_OPTIONAL && !is_at_end &&
+               kp_single_fits(item, (unsigned char)*s) && !has_failed(m, item, s + 1)) {
+        s++;
+    } else {
+        if (s < low && (is_at_end || !kp_single_fits(item, (unsigned char)*s)))
             return NULL;
-        s = item->failed ? span_untried(m, item, s) : span(m, item, s);
-        break;
-    case KP_ITEM_OPTIONAL:
-        if (fits && !has_failed(m, item, s + 1))
-            s++;
-        else if (has_failed(m, item, s))
+        if (has_failed(m, item, low))
             return NULL;
-        break;
-    default: /* KP_ITEM_LAZY */
-        if (has_failed(m, item, s))
-            return NULL;
-        break;
+        if (item->kind <= KP_ITEM_PLUS)
+            s = span_untried(m, item, low);
     }
     item->at = s;
     return s;
@@ -232,21 +230,11 @@ at_frontier(const struct kp_match *m, const struct kp_item *item, const char *s)
            kp_single_fits(item, (unsigned char)behind);
 }
 
-/* Matches one item that is no choice. Returns where it ends, or NULL. */
+/* Matches one item of those that are not frequent. Returns where it ends, or NULL. */
 static const char *
 match_item(struct kp_match *m, const struct kp_item *item, const char *s)
 {
     switch ((enum kp_item_kind)item->kind) {
-    case KP_ITEM_ONE:
-        if (s == m->subject_end || !kp_single_fits(item, (unsigned char)*s))
-            return NULL;
-        return s + 1;
-    case KP_ITEM_OPEN:
-        m->captures[item->c].start = s;
-        return s;
-    case KP_ITEM_CLOSE:
-        m->captures[item->c].end = s;
-        return s;
     case KP_ITEM_BACKREF:
         return backref(m, item, s);
     case KP_ITEM_BALANCE:
@@ -283,22 +271,39 @@ match_here(struct kp_match *m, const char *s)
 {
     struct kp_item *item = m->pattern->items, *resumed = item, *choice = NULL;
 
-    for (;;) {
-        if (item->kind == KP_ITEM_CHAR) {
+    for (;; item++) {
+        switch (item->kind) {
+        case KP_ITEM_CHAR:
             s = s < m->subject_end && (unsigned char)*s == item->c ? s + 1 : NULL;
-        } else if (kp_item_is_choice(item)) {
+            break;
+        case KP_ITEM_ONE:
+            s = s < m->subject_end && kp_single_fits(item, (unsigned char)*s) ? s + 1
+                                                                              : NULL;
+            break;
+        case KP_ITEM_STAR:
+        case KP_ITEM_PLUS:
+        case KP_ITEM_LAZY:
+        case KP_ITEM_OPTIONAL:
             s = choose(m, item, s);
             if (s != NULL) {
                 item->before = choice;
                 choice = item;
             }
-        } else if (item->kind >= KP_ITEM_BAD) {
-            if (item->kind == KP_ITEM_BAD)
-                return -1;
+            break;
+        case KP_ITEM_OPEN:
+            m->captures[item->c].start = s;
+            break;
+        case KP_ITEM_CLOSE:
+            m->captures[item->c].end = s;
+            break;
+        case KP_ITEM_BAD:
+            return -1;
+        case KP_ITEM_DONE:
             m->end = s;
             return 1;
-        } else {
+        default:
             s = match_item(m, item, s);
+            break;
         }
         if (s == NULL) {
             spend(m, (size_t)(item - resumed));
@@ -307,25 +312,7 @@ match_here(struct kp_match *m, const char *s)
                 return 0;
             item = resumed = choice;
         }
-        item++;
     }
-}
-
-/* Returns the next place where a match can begin, or NULL. */
-static const char *
-seek(struct kp_match *m, const struct kp_item *first, const char *s)
-{
-    const char *from, *piece_end;
-
-    do {
-        from = s;
-        piece_end = m->subject_end - s > PIECE ? s + PIECE : m->subject_end;
-        s = kp_single_seek(first, s, piece_end);
-        spend_bytes(m, (size_t)(s - from));
-        if (s < piece_end)
-            return s;
-    } while (s < m->subject_end);
-    return NULL;
 }
 
 void
@@ -353,8 +340,8 @@ find(struct kp_match *m, const char *from)
     spend(m, 1);
     for (const char *s = from; s <= m->subject_end; s++) {
         if (pattern->first != NULL && !pattern->is_anchored) {
-            s = seek(m, pattern->first, s);
-            if (s == NULL)
+            s = look_over(m, kp_single_seek, pattern->first, s);
+            if (s == m->subject_end)
                 return 0;
         }
         int rc = match_here(m, s);
@@ -383,20 +370,44 @@ kp_match_find(struct kp_match *m, const char *from)
     return rc;
 }
 
+/* Looks at the first few places where the first byte is. Returns where the search is to go
+ * on, or where the bytes are: then *is_found. */
+static const char *
+try_first_byte(const char *s, const char *end, const char *bytes, size_t len,
+               bool *is_found)
+{
+    for (int i = 0; i < PLAIN_TRIES && (size_t)(end - s) >= len; i++) {
+        const char *at = memchr(s, *bytes, (size_t)(end - s) - len + 1);
+        if (at == NULL)
+            return end;
+        *is_found = memcmp(at, bytes, len) == 0;
+        if (*is_found)
+            return at;
+        s = at + 1;
+    }
+    return s;
+}
+
 const char *
 kp_match_plain(struct kp_match *m, const char *from, const char *bytes, size_t len)
 {
     size_t window = len > PIECE ? 2 * len : PIECE;
+    bool is_found = len == 0;
 
-    while ((size_t)(m->subject_end - from) >= len) {
+    while (!is_found && (size_t)(m->subject_end - from) >= len) {
         size_t left = (size_t)(m->subject_end - from);
-        size_t n = left > window ? window : left;
-        const char *found =
-            len == 1 ? memchr(from, *bytes, n) : memmem(from, n, bytes, len);
-        if (found != NULL || len == 0)
-            return len == 0 ? from : found;
-        spend_bytes(m, n);
-        from += n - len + 1;
+        const char *end = from + (left > window ? window : left);
+        const char *start = from;
+        /* memmem is linear, but has to prepare for it. */
+        from = try_first_byte(from, end, bytes, len, &is_found);
+        if (!is_found && (size_t)(end - from) >= len) {
+            const char *at = memmem(from, (size_t)(end - from), bytes, len);
+            is_found = at != NULL;
+            from = is_found ? at : end - len + 1;
+        } else if (!is_found && end < m->subject_end) {
+            from = end - len + 1;
+        }
+        spend_bytes(m, (size_t)(from - start));
     }
-    return NULL;
+    return is_found ? from : NULL;
 }

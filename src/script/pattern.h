@@ -61,13 +61,16 @@ enum kp_item_kind {
     KP_ITEM_DONE,
 };
 
-/* A set in brackets. Classes are bits of enum kp_single; they are asked for one by one until
- * the set has been used so often that it pays to have all of it in bits. */
+#define KP_SET_CLASSES 22 /* as many as there are */
+
+/* A set in brackets. With classes, its bits hold for the characters that are known: it asks
+ * them for each character once. */
 struct kp_set {
     uint8_t bits[32];
-    uint32_t classes;
-    uint16_t n_asked;
-    bool is_negated;
+    uint8_t known[32];               /* in use if there are classes */
+    uint8_t classes[KP_SET_CLASSES]; /* enum kp_single */
+    uint8_t n_classes;
+    bool is_negated; /* of what is not known */
 };
 
 struct kp_item {
@@ -102,8 +105,8 @@ struct kp_pattern {
     bool is_anchored;
 };
 
-/* Returns how many bytes the items and sets of a pattern need at most: len bytes long. */
-size_t kp_pattern_size(const char *text, size_t len);
+/* Returns how many bytes the items and sets of a pattern of len bytes need at most. */
+size_t kp_pattern_size(size_t len);
 
 /* Compiles a pattern; with_anchor: a ^ in front is one. Errors become items, because an error
  * behind what does not match is none.

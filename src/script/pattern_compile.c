@@ -18,17 +18,16 @@ struct compiler {
     const char *p, *end;  /* the rest of the text */
 };
 
-size_t
-kp_pattern_size(const char *text, size_t len)
-{
-    size_t n_sets = 0;
+#define SHORTEST_SET 3 /* "[a]" */
 
-    for (size_t i = 0; i < len; i++)
-        n_sets += text[i] == '[';
-    return (len + 1) * sizeof(struct kp_item) + n_sets * sizeof(struct kp_set);
+size_t
+kp_pattern_size(size_t len)
+{
+    return (len + 1) * sizeof(struct kp_item) +
+           len / SHORTEST_SET * sizeof(struct kp_set);
 }
 
-static struct kp_item *
+static inline struct kp_item *
 add_item(struct compiler *to, enum kp_item_kind kind, int c)
 {
     struct kp_item *item = to->item++;
@@ -81,8 +80,15 @@ add_escaped(struct kp_set *set, char letter)
 
     if (class == KP_SINGLE_CHAR)
         add_range(set, (unsigned char)letter, (unsigned char)letter);
-    else
-        set->classes |= 1u << class;
+    else if (memchr(set->classes, class, set->n_classes) == NULL)
+        set->classes[set->n_classes++] = (uint8_t) class;
+}
+
+static void
+negate(struct kp_set *set)
+{
+    for (size_t i = 0; i < sizeof(set->bits); i++)
+        set->bits[i] ^= 0xff;
 }
 
 /* Reads a set; the text is behind its opening bracket. Returns NULL if it has no end. */
@@ -112,6 +118,8 @@ read_set(struct compiler *to)
             p++;
         }
     }
+    if (set->is_negated && set->n_classes == 0)
+        negate(set);
     to->p = end + 1;
     return set;
 }
@@ -253,26 +261,46 @@ add_frontier(struct compiler *to)
     item->set = set;
 }
 
+/* What % is followed by says what it is. */
 static void
-add_next(struct compiler *to)
+add_percent(struct compiler *to)
 {
-    const char *p = to->p;
-    char second = p + 1 < to->end ? p[1] : '\0';
+    char second = to->p + 1 < to->end ? to->p[1] : '\0';
 
-    if (*p == '(')
-        add_open(to);
-    else if (*p == ')')
-        add_close(to);
-    else if (*p == '$' && p + 1 == to->end)
-        add_item(to, KP_ITEM_END, 0), to->p++;
-    else if (*p == '%' && second == 'b')
+    if (second == 'b')
         add_balance(to);
-    else if (*p == '%' && second == 'f')
+    else if (second == 'f')
         add_frontier(to);
-    else if (*p == '%' && second >= '0' && second <= '9')
+    else if (second >= '0' && second <= '9')
         add_backref(to, second - '0');
     else
         add_single(to);
+}
+
+static void
+add_next(struct compiler *to)
+{
+    switch (*to->p) {
+    case '(':
+        add_open(to);
+        return;
+    case ')':
+        add_close(to);
+        return;
+    case '%':
+        add_percent(to);
+        return;
+    case '$':
+        if (to->p + 1 == to->end) {
+            add_item(to, KP_ITEM_END, 0);
+            to->p++;
+            return;
+        }
+        break;
+    default:
+        break;
+    }
+    add_single(to);
 }
 
 /* A character that each match begins with makes it possible to skip to where it is. */

@@ -10,15 +10,22 @@
 #include <ctype.h>
 #include <string.h>
 
-#define ASKED_OFTEN 200 /* about as many questions as it costs to answer all 256 */
-
 enum kp_single
 kp_single_class(char letter)
 {
-    static const char letters[] = "aAcCdDgGlLpPsSuUwWxXzZ";
-    const char *found = letter != '\0' ? strchr(letters, letter) : NULL;
+#define PAIR(lower, upper, name)                                                         \
+ [lower] = KP_SINGLE_##name, [upper] = KP_SINGLE_NOT_##name
+    static const uint8_t classes['z' + 1] = {
+        PAIR('a', 'A', ALPHA),  PAIR('c', 'C', CNTRL), PAIR('d', 'D', DIGIT),
+        PAIR('g', 'G', GRAPH),  PAIR('l', 'L', LOWER), PAIR('p', 'P', PUNCT),
+        PAIR('s', 'S', SPACE),  PAIR('u', 'U', UPPER), PAIR('w', 'W', ALNUM),
+        PAIR('x', 'X', XDIGIT), PAIR('z', 'Z', ZERO),
+    };
+#undef PAIR
+    unsigned char c = (unsigned char)letter;
+    unsigned class = c < sizeof(classes) ? classes[c] : 0;
 
-    return found ? (enum kp_single)(KP_SINGLE_ALPHA + (found - letters)) : KP_SINGLE_CHAR;
+    return class != 0 ? (enum kp_single) class : KP_SINGLE_CHAR;
 }
 
 #define EACH_CLASS(DO)                                                                   \
@@ -50,45 +57,34 @@ class_has(enum kp_single class, unsigned char c)
     }
 }
 
-static bool
-has_bit(const struct kp_set *set, unsigned char c)
+static inline bool
+has_bit(const uint8_t *bits, unsigned char c)
 {
-    return (set->bits[c >> 3] >> (c & 7)) & 1;
+    return (bits[c >> 3] >> (c & 7)) & 1;
 }
 
-static bool
-in_classes(const struct kp_set *set, unsigned char c)
-{
-    for (unsigned i = KP_SINGLE_ALPHA; i <= KP_SINGLE_NOT_ZERO; i++) {
-        if (set->classes >> i & 1 && class_has((enum kp_single)i, c))
-            return true;
-    }
-    return false;
-}
-
-/* Answers for all characters, so that the bits say all. */
+/* Asks the classes of a set for a character, once. */
 static void
-fill_bits(struct kp_set *set)
+learn(struct kp_set *set, unsigned char c)
 {
-    for (unsigned c = 0; c < 256; c++) {
-        bool has = has_bit(set, (unsigned char)c) || in_classes(set, (unsigned char)c);
-        if (has != set->is_negated)
-            set->bits[c >> 3] |= (uint8_t)(1u << (c & 7));
-        else
-            set->bits[c >> 3] &= (uint8_t) ~(1u << (c & 7));
-    }
-    set->classes = 0;
-    set->is_negated = false;
+    uint8_t bit = (uint8_t)(1u << (c & 7));
+    bool has = has_bit(set->bits, c);
+
+    for (unsigned i = 0; i < set->n_classes && !has; i++)
+        has = class_has((enum kp_single)set->classes[i], c);
+    if (has != set->is_negated)
+        set->bits[c >> 3] |= bit;
+    else
+        set->bits[c >> 3] &= (uint8_t)~bit;
+    set->known[c >> 3] |= bit;
 }
 
-static bool
+static inline bool
 set_has(struct kp_set *set, unsigned char c)
 {
-    if (set->classes == 0)
-        return has_bit(set, c) != set->is_negated;
-    if (++set->n_asked > ASKED_OFTEN)
-        fill_bits(set);
-    return (has_bit(set, c) || in_classes(set, c)) != set->is_negated;
+    if (set->n_classes > 0 && !has_bit(set->known, c))
+        learn(set, c);
+    return has_bit(set->bits, c);
 }
 
 bool
@@ -126,6 +122,8 @@ kp_single_span(const struct kp_item *item, const char *s, const char *end)
     case KP_SINGLE_CHAR:
         RUN_WHILE(c == item->c);
     case KP_SINGLE_SET:
+        if (item->set->n_classes == 0)
+            RUN_WHILE(has_bit(item->set->bits, c));
         RUN_WHILE(set_has(item->set, c));
 #define CASE(name, test)                                                                 \
  case KP_SINGLE_##name:                                                                  \
@@ -148,6 +146,8 @@ kp_single_seek(const struct kp_item *item, const char *s, const char *end)
         s = s < end ? memchr(s, item->c, (size_t)(end - s)) : NULL;
         return s ? s : end;
     case KP_SINGLE_SET:
+        if (item->set->n_classes == 0)
+            RUN_WHILE(!has_bit(item->set->bits, c));
         RUN_WHILE(!set_has(item->set, c));
 #define CASE(name, test)                                                                 \
  case KP_SINGLE_##name:                                                                  \

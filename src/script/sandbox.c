@@ -278,10 +278,10 @@ void
 kp_sandbox_open(lua_State *L, struct kp_generation *gen)
 {
     open_base(L);
-    luaL_requiref(L, LUA_TABLIBNAME, luaopen_table, 1);
     luaL_requiref(L, LUA_UTF8LIBNAME, luaopen_utf8, 1);
-    lua_pop(L, 2);
+    lua_pop(L, 1);
     kp_string_open(L);
+    kp_table_open(L);
     open_math(L, gen);
     open_allowed(L, gen);
     kp_coroutine_open(L);

@@ -2,7 +2,8 @@
  * sandbox.h - the libraries that a script sees
  *
  * Kept: base, string, table, math, utf8, and of os the clock. Replaced: pcall, xpcall,
- * coroutine, setmetatable, the pattern functions of string, load, require, print, collectgarbage. Absent unless allowed: io,
+ * coroutine, setmetatable, patterns, loops of table, load, require, print, collectgarbage.
+ * Absent unless allowed: io,
  * the rest of os, debug, C modules; bytecode always.
  */
 #ifndef KP_SANDBOX_H
@@ -17,8 +18,10 @@ void kp_sandbox_open(lua_State *L, struct kp_generation *gen);
  * how to do it instead. Runs protected. */
 void kp_sandbox_lock_globals(lua_State *L);
 
-/* The string library, with our own pattern functions (lua_string.c). Runs protected. */
+/* The libraries string, with our own pattern functions (lua_string.c), and table, with our own
+ * loops (lua_table.c). Run protected. */
 void kp_string_open(lua_State *L);
+void kp_table_open(lua_State *L);
 
 /* Our own coroutine library (coroutine.c), pcall and xpcall (pcall.c). Run protected. */
 void kp_coroutine_open(lua_State *L);

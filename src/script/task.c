@@ -23,7 +23,7 @@
 #include <errno.h>
 
 #include "bind.h"
-#include "net/conn.h"
+#include "net/limit.h"
 #include "report.h"
 #include "sandbox.h"
 
@@ -45,7 +45,6 @@ task_make(lua_State *L, struct kp_generation *gen)
 
     *task = (struct kp_task){.gen = gen};
     task->co = lua_newthread(L);
-    kp_watchdog_cover(&gen->watchdog, task->co);
     lua_setiuservalue(L, -2, 1);
     task->co_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     kp_list_init(&task->node);
@@ -83,6 +82,7 @@ kp_task_new(lua_State *L, struct kp_generation *gen, const char *what)
     task->handler = KP_N_HANDLERS;
     task->conn = NULL;
     task->holds = task->started = false;
+    task->n_pcalls = 0;
     task->wait = KP_WAIT_NOTHING;
     task->woke = KP_WOKE_OK;
     kp_list_append(&gen->made, &task->node);
@@ -177,10 +177,12 @@ punish(struct kp_task *task, bool killed)
         script->handler_kills++;
     if (!conn)
         return;
-    if (task->handler == KP_ON_CONNECT)
+    if (task->handler == KP_ON_CONNECT) {
         kp_conn_close(conn, "handler error");
-    else if (killed && kp_session_count_kill(conn, kp_sys_now_ns(&script->env->sys)))
+    } else if (killed && kp_session_count_kill(conn, kp_sys_now_ns(&script->env->sys))) {
+        kp_limit_hit(conn->net, KP_LIMIT_KILLS, &conn->peer, conn);
         kp_conn_close(conn, "script killed");
+    }
 }
 
 /* The coroutine raised, with the error value on top of its stack. */
@@ -254,9 +256,16 @@ kp_task_run(struct kp_task *task, int n_args)
     task->started = true;
     gen->current = task;
     script->in_call = true;
+    gen->n_pcalls = task->n_pcalls;
+    gen->memory_reserve = task->handler == KP_ON_ERROR; /* it may be there to make room */
     kp_watchdog_start(&gen->watchdog, task->co, task_budget_ns(task));
     int status = lua_resume(task->co, NULL, n_args, &n_results);
     bool killed = kp_watchdog_stop(&gen->watchdog);
+    gen->memory_reserve = false;
+    task->n_pcalls = gen->n_pcalls;
+    gen->n_pcalls = 0;
+    kp_collector_follow(&gen->collector, gen->L, gen->lua_bytes,
+                        script->limits.lua_memory);
     script->in_call = false;
     gen->current = NULL;
 
@@ -266,6 +275,11 @@ kp_task_run(struct kp_task *task, int n_args)
         kp_task_stop_waiting(task); /* it did not come to that */
     if (gen->watchdog.slow_ns > 0 && !killed)
         kp_report_slow(gen, task->what, task->conn);
+    if (killed || gen->watchdog.slow_ns > 0) {
+        script->net->is_late = true;
+        if (task->conn)
+            kp_conn_end_turn(task->conn);
+    }
     if (is_suspended)
         return task_suspend(task);
     if (status == LUA_OK && !killed)
@@ -286,18 +300,25 @@ kp_task_start_later(struct kp_task *task, int n_args)
 void
 kp_task_run_ready(struct kp_generation *gen)
 {
+    struct kp_sys *sys = &gen->script->env->sys;
     struct kp_node due;
     struct kp_node *node;
 
+    if (kp_list_is_empty(&gen->ready))
+        return;
+    uint64_t end_ns = kp_sys_now_ns(sys) + KP_NET_SHARE_NS;
     kp_list_init(&due);
     kp_list_splice(&due, &gen->ready);
-    while ((node = kp_list_pop(&due))) {
+    while (!kp_list_is_empty(&due) && kp_sys_now_ns(sys) < end_ns) {
+        node = kp_list_pop(&due);
         struct kp_task *task = task_of_node(node);
         if (task->started)
             (void)kp_task_resume(task, task->woke); /* errors were reported */
         else
             (void)kp_task_run(task, task->n_args);
     }
+    kp_list_splice(&due, &gen->ready); /* what is left comes before what is new */
+    kp_list_splice(&gen->ready, &due);
 }
 
 /* close: to-be-closed variables are closed. Returns whether that was killed. */
@@ -328,6 +349,8 @@ kp_task_cancel(struct kp_task *task)
 void
 kp_task_cancel_all(struct kp_generation *gen)
 {
+    uint64_t started_ns = kp_sys_now_ns(&gen->script->env->sys);
+    uint64_t limit_ns = gen->script->limits.handler_timeout_ns;
     bool close = !gen->script->in_call;
     struct kp_node all;
     struct kp_node *node;
@@ -336,11 +359,15 @@ kp_task_cancel_all(struct kp_generation *gen)
     kp_list_splice(&all, &gen->suspended);
     kp_list_splice(&all, &gen->ready);
     while (!kp_list_is_empty(&all)) {
-        if (cancel(task_of_node(all.next), close))
+        bool was_killed = cancel(task_of_node(all.next), close);
+        uint64_t now_ns = close ? kp_sys_now_ns(&gen->script->env->sys) : 0;
+        if (was_killed || (close && limit_ns > 0 && now_ns - started_ns >= limit_ns))
             close = false; /* one of them may hold up the server, not all of them */
     }
 
     /* What closing variables has spawned is not started any more. */
-    while ((node = kp_list_pop(&gen->ready)))
+    while ((node = kp_list_pop(&gen->ready))) {
+        (void)task_leave_conn(task_of_node(node)); /* who has not begun holds nothing */
         task_drop(task_of_node(node));
+    }
 }

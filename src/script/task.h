@@ -42,6 +42,7 @@ struct kp_task {
     bool exposed;             /* the script has its coroutine: not to be used again */
     bool started;             /* false: on gen->ready for its first run */
     int n_args;               /* on co's stack, before the first run */
+    unsigned n_pcalls;        /* protected calls that it is suspended in */
 
     enum kp_wait wait;
     enum kp_wake woke;
@@ -65,7 +66,8 @@ int kp_task_run(struct kp_task *task, int n_args);
 /* Puts a task with its function and arguments on the stack onto gen->ready. */
 void kp_task_start_later(struct kp_task *task, int n_args);
 
-/* Runs the tasks that are ready now; those that become ready meanwhile wait. */
+/* Runs the tasks that are ready now, for 20 ms at most; those that become ready meanwhile
+ * wait. */
 void kp_task_run_ready(struct kp_generation *gen);
 
 /* Ends a suspended or ready task without running it; releases what it holds. Its

@@ -6,8 +6,8 @@
  *     signal mode   the guard's signal handler sets `killed` and arms it on the coroutine
  *                   that runs, again every 10 ms until the call has ended. Else there is no
  *                   hook, and Lua runs at its full speed
- *     polled mode   it is armed on every coroutine and looks at the clock each CHECK_EVERY
- *                   instructions: half more instructions for a short handler, and twice as
+ *     polled mode   it is armed on every coroutine that runs in a call with a limit, and
+ *                   looks at the clock each CHECK_EVERY instructions: half more instructions for a short handler, and twice as
  *                   many for loops. For hosts without a signal to spare, and tests
  *
  * From then on it is the same:
@@ -128,7 +128,7 @@ on_count(lua_State *L, lua_Debug *ar)
     if (late) {
         lua_sethook(L, on_count, LUA_MASKCOUNT, 1);
         kp_watchdog_raise(watchdog, L, 0);
-    } else if (!watchdog->is_polled) {
+    } else if (watchdog->deadline_ns == KP_NEVER) {
         lua_sethook(L, NULL, 0, 0);
     } else if (lua_gethookcount(L) != CHECK_EVERY) {
         lua_sethook(L, on_count, LUA_MASKCOUNT, CHECK_EVERY);
@@ -151,12 +151,15 @@ kp_watchdog_arm(struct kp_watchdog *watchdog, bool is_late)
 }
 
 void
-kp_watchdog_cover(struct kp_watchdog *watchdog, lua_State *co)
+kp_watchdog_poll(struct kp_watchdog *watchdog, lua_State *L)
 {
-    if (is_killed(watchdog))
-        lua_sethook(co, on_count, LUA_MASKCOUNT, 1);
-    else if (watchdog->is_polled)
-        lua_sethook(co, on_count, LUA_MASKCOUNT, CHECK_EVERY);
+    bool is_watched = watchdog->deadline_ns != KP_NEVER;
+    bool has_hook = lua_gethook(L) != NULL;
+
+    if (is_watched && !has_hook)
+        lua_sethook(L, on_count, LUA_MASKCOUNT, CHECK_EVERY);
+    else if (!is_watched && has_hook)
+        lua_sethook(L, NULL, 0, 0);
 }
 
 /* --- one call ---------------------------------------------------------------------------- */
@@ -171,11 +174,10 @@ kp_watchdog_init(struct kp_watchdog *watchdog, struct kp_guard *guard)
 }
 
 static void
-start_polling(struct kp_watchdog *watchdog, lua_State *L)
+set_deadline(struct kp_watchdog *watchdog)
 {
     watchdog->started_ns = kp_sys_now_ns(watchdog->guard->sys);
     watchdog->deadline_ns = watchdog->started_ns + watchdog->budget_ns;
-    lua_sethook(L, on_count, LUA_MASKCOUNT, CHECK_EVERY);
 }
 
 void
@@ -185,14 +187,43 @@ kp_watchdog_start(struct kp_watchdog *watchdog, lua_State *L, uint64_t budget_ns
     atomic_store_explicit(&watchdog->is_slow, false, memory_order_relaxed);
     watchdog->slow_ns = 0;
     watchdog->place[0] = '\0';
+    watchdog->extended_ns = 0;
     watchdog->budget_ns = budget_ns;
+    if (watchdog->is_polled && budget_ns > 0)
+        set_deadline(watchdog);
     kp_watchdog_set_running(watchdog, L);
-    if (budget_ns == 0)
-        return;
-    if (watchdog->is_polled)
-        start_polling(watchdog, L);
-    else
+    if (!watchdog->is_polled && budget_ns > 0)
         kp_guard_begin_call(watchdog->guard, &watchdog->call, watchdog, budget_ns);
+}
+
+/* The running call begins anew, with another budget. */
+static void
+restart(struct kp_watchdog *watchdog, uint64_t budget_ns)
+{
+    watchdog->budget_ns = budget_ns;
+    if (watchdog->is_polled)
+        set_deadline(watchdog);
+    else
+        kp_guard_restart_call(watchdog->guard, budget_ns);
+}
+
+void
+kp_watchdog_limit(struct kp_watchdog *watchdog, uint64_t budget_ns)
+{
+    uint64_t now_ns = kp_sys_now_ns(watchdog->guard->sys);
+    uint64_t left_ns =
+        now_ns < watchdog->extended_ns ? watchdog->extended_ns - now_ns : 1;
+
+    if (watchdog->budget_ns > 0)
+        restart(watchdog, budget_ns < left_ns ? budget_ns : left_ns);
+}
+
+void
+kp_watchdog_extend(struct kp_watchdog *watchdog, uint64_t limit_ns)
+{
+    if (watchdog->extended_ns == 0)
+        watchdog->extended_ns = kp_sys_now_ns(watchdog->guard->sys) + limit_ns;
+    kp_watchdog_limit(watchdog, limit_ns);
 }
 
 bool
@@ -207,6 +238,6 @@ kp_watchdog_stop(struct kp_watchdog *watchdog)
     }
     bool killed = is_killed(watchdog);
     atomic_store_explicit(&watchdog->killed, false, memory_order_relaxed);
-    kp_watchdog_set_running(watchdog, NULL);
+    atomic_store_explicit(&watchdog->running, NULL, memory_order_relaxed);
     return killed;
 }

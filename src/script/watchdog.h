@@ -28,6 +28,7 @@ struct kp_watchdog {
     uint64_t slow_ns;             /* how long it took when it was seen to be slow; 0 */
     char place[80];               /* "FILE:LINE" where that was; "" in C */
     _Atomic(lua_State *) running; /* the coroutine that runs; NULL: no call is watched */
+    uint64_t extended_ns;         /* when its extensions end; 0: it had none */
     struct kp_guard_call call;    /* for the guard */
 
     /* When it is polled. */
@@ -41,19 +42,28 @@ void kp_watchdog_init(struct kp_watchdog *watchdog, struct kp_guard *guard);
 /* Starts to watch a call on L, at most budget_ns (0: without limit). */
 void kp_watchdog_start(struct kp_watchdog *watchdog, lua_State *L, uint64_t budget_ns);
 
+/* From now on the running call may take as long as limit_ns, counted from the first time that
+ * this is called in it; then kp_watchdog_limit gives it budget_ns again, what it had before,
+ * but no time after that limit. So a call that does both for ever ends too. */
+void kp_watchdog_extend(struct kp_watchdog *watchdog, uint64_t limit_ns);
+void kp_watchdog_limit(struct kp_watchdog *watchdog, uint64_t budget_ns);
+
 /* The call has ended; slow_ns and place are those of it until the next one starts.
  * Returns   whether it was killed. */
 bool kp_watchdog_stop(struct kp_watchdog *watchdog);
+
+/* What is left of kp_watchdog_set_running when the clock is polled: sets the hook of L, or
+ * takes it away when no call is watched. */
+void kp_watchdog_poll(struct kp_watchdog *watchdog, lua_State *L);
 
 /* For the coroutine library: another coroutine runs now. */
 static inline void
 kp_watchdog_set_running(struct kp_watchdog *watchdog, lua_State *L)
 {
     atomic_store_explicit(&watchdog->running, L, memory_order_relaxed);
+    if (watchdog->is_polled)
+        kp_watchdog_poll(watchdog, L);
 }
-
-/* Puts a new coroutine under the watchdog. */
-void kp_watchdog_cover(struct kp_watchdog *watchdog, lua_State *co);
 
 /* For the guard's signal handler: the running call is slow, or is to end.
  * Threads   that of the call, also in the middle of anything. */

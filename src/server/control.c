@@ -403,21 +403,14 @@ open_socket(struct kp_control *control, const struct kp_address *address,
 
     if (fd < 0)
         return fd;
-    int rc = kp_unix_bind(&env->sys, fd, address, cause);
+    int rc = kp_unix_listen(&env->sys, fd, address, SOCK_MODE, KP_CONTROL_CLIENTS, cause);
     if (rc < 0)
         goto fail_close;
     rc = kp_unix_file_init(&control->file, env, address);
     if (rc == 0)
-        rc = kp_sys_chmod(&env->sys, address->addr.un.sun_path, SOCK_MODE);
-    if (rc == 0)
-        rc = kp_sys_listen(&env->sys, fd, KP_CONTROL_CLIENTS);
-    if (rc < 0)
-        goto fail_unlink;
-    return fd;
-
-fail_unlink:
-    kp_unix_file_clear(&control->file, env);
+        return fd;
     (void)kp_sys_unlink(&env->sys, address->addr.un.sun_path); /* we have just made it */
+
 fail_close:
     (void)kp_sys_close(&env->sys, fd);
     return rc;

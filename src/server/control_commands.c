@@ -75,6 +75,14 @@ static const struct number numbers[] = {
     NUMBER(timers),
     NUMBER(rooms),
     NUMBER(accept_pauses),
+    NUMBER(refused_clients),
+    NUMBER(refused_per_ip),
+    NUMBER(idle_timeouts),
+    NUMBER(frame_timeouts),
+    NUMBER(too_long),
+    NUMBER(protocol_errors),
+    NUMBER(outbox_full),
+    NUMBER(script_killed),
 };
 
 static uint64_t

@@ -149,7 +149,7 @@ static void
 end_handlers(kelpie *k)
 {
     kp_conns_drop_all(&k->net, "shutdown");
-    kp_conns_notify(&k->net);
+    kp_conns_notify(&k->net, KP_NEVER);
     kp_script_end_tasks(&k->script);
 }
 
@@ -308,7 +308,8 @@ serve_requests(kelpie *k)
 static bool
 has_work(const kelpie *k)
 {
-    return kp_conns_have_work(&k->net) || kp_script_has_work(&k->script) || k->ends_now;
+    return kp_conns_have_work(&k->net) || kp_script_has_work(&k->script) || k->ends_now ||
+           k->rest_is_due;
 }
 
 /* How long the loop may sleep: until the next timer, not at all while there is work. */
@@ -325,6 +326,29 @@ sleep_ns(kelpie *k, uint64_t limit_ns)
     return until < limit_ns ? until : limit_ns;
 }
 
+/* A step whose handlers took long ends early: what is queued for others is sent, and what may
+ * run more handlers waits for the next one. Never twice in a row. */
+static bool
+put_off_rest(kelpie *k)
+{
+    k->rest_is_due = k->net.is_late && !k->rest_is_due;
+    k->net.is_late = false;
+    return k->rest_is_due;
+}
+
+static void
+do_rest(kelpie *k)
+{
+    kp_script_run_ready(&k->script);
+    kp_conns_notify(&k->net, KP_NET_SHARE_NS);
+    kp_conns_flush(&k->net);
+    kp_conns_reap(&k->net);
+    kp_script_retire(&k->script);
+    serve_requests(k);
+    kp_control_serve(k);
+    k->net.is_late = false; /* the next one begins anew */
+}
+
 int
 kelpie_step(kelpie *k, int timeout_ms)
 {
@@ -334,20 +358,19 @@ kelpie_step(kelpie *k, int timeout_ms)
     uint64_t limit = timeout_ms < 0 ? KP_NEVER : (uint64_t)timeout_ms * KP_NS_PER_MS;
     int rc = kp_loop_wait(&k->loop, sleep_ns(k, limit));
     if (rc >= 0) {
-        kp_guard_begin_shift(&k->script.guard);
+        kp_guard_begin_step(&k->script.guard);
         kp_loop_dispatch(&k->loop);
         kp_timers_run(&k->timers, k->loop.now_ns);
         kp_posts_run(k);
         kp_conns_announce(&k->net);
         kp_conns_deliver(&k->net);
-        kp_script_run_ready(&k->script);
-        kp_conns_notify(&k->net);
-        kp_conns_flush(&k->net);
-        kp_conns_reap(&k->net);
-        kp_script_retire(&k->script);
-        serve_requests(k);
-        kp_control_serve(k);
-        kp_guard_end_shift(&k->script.guard);
+        if (k->rest_is_due)
+            kp_conns_flush(&k->net);
+        if (put_off_rest(k))
+            kp_conns_flush(&k->net);
+        else
+            do_rest(k);
+        kp_guard_end_step(&k->script.guard);
     }
     k->in_step = false;
     if (rc < 0)

@@ -35,6 +35,14 @@ kelpie_get_stats(const kelpie *k, struct kelpie_stats *stats)
         .rooms = k->net.n_rooms,
         .accept_pauses = net->accept_pauses,
         .rollbacks = k->script.rollbacks,
+        .refused_clients = net->refused_clients,
+        .refused_per_ip = net->refused_per_ip,
+        .idle_timeouts = net->idle_timeouts,
+        .frame_timeouts = net->frame_timeouts,
+        .too_long = net->too_long,
+        .protocol_errors = net->protocol_errors,
+        .outbox_full = net->outbox_full,
+        .script_killed = net->script_killed,
     };
 
     memcpy(stats, &all, stats->size < sizeof(all) ? stats->size : sizeof(all));

@@ -314,6 +314,14 @@ call_chmod(void *arg, const char *path, mode_t mode)
     return -ENOENT;
 }
 
+static int
+call_lock(void *arg, int fd)
+{
+    (void)arg;
+    (void)fd;
+    return 0; /* nobody else is there */
+}
+
 /* ---- the rest ---------------------------------------------------------------------- */
 
 static int
@@ -385,6 +393,7 @@ const struct kp_sys_calls sim_kernel_calls = {
     .stat = call_stat,
     .unlink = call_unlink,
     .chmod = call_chmod,
+    .lock = call_lock,
     .kqueue = call_kqueue,
     .kevent = call_kevent,
     .random = call_random,
