@@ -165,6 +165,21 @@ given_on_error_when_a_handler_raises_then_it_is_called(void **state)
     assert_int_equal(count_logged(kit, "error: on_message: test.lua:2: oops"), 1);
 }
 
+/* In a step that is late it comes with the next one, also when there is no connection. */
+static void
+given_a_late_step_when_a_task_raises_then_on_error_comes_later(void **state)
+{
+    struct script_kit *kit = *state;
+
+    sk_load(kit, "return { on_error = function(c, m) print(c, m) end }");
+    kit->net.is_late = true;
+    sk_run(kit, "error('oops', 0)");
+    kit->net.is_late = false;
+    sk_settle(kit);
+
+    sk_printed(kit, "nil\toops\n");
+}
+
 static void
 given_on_error_when_it_raises_itself_then_it_is_not_called_again(void **state)
 {
@@ -345,6 +360,7 @@ main(void)
             given_the_same_error_when_it_repeats_then_ten_are_told_and_then_one_a_second),
         TEST(given_an_error_of_another_line_when_one_is_limited_then_it_is_told),
         TEST(given_on_error_when_a_handler_raises_then_it_is_called),
+        TEST(given_a_late_step_when_a_task_raises_then_on_error_comes_later),
         TEST(given_on_error_when_it_raises_itself_then_it_is_not_called_again),
         TEST(given_on_error_when_it_sleeps_then_it_goes_on_later),
         TEST(given_a_text_when_a_position_is_asked_for_then_its_line_is_found),
