@@ -37,6 +37,10 @@
  * close closes, and a kevent that fails with EINTR makes its changes. EINTR "from now on"
  * hangs: the wrappers of sys.h make an interrupted call again.
  *
+ * Two failures are none of a call's errno: FAULT_WATCH counts the changes that ask for a
+ * watch, of which one is refused while its kevent succeeds; and with FAULT_ONE_BYTE in the
+ * place of an errno, a recv, send, read or write transfers one byte of several.
+ *
  * Beyond failures, struct fault_sys has switches for a slow network and a clock that stands
  * still until it is moved. Counters may be touched by several threads and signal handlers.
  */
@@ -101,9 +105,12 @@ enum fault_call {
     FAULT_MAX_FILES,
     FAULT_THREAD,
     FAULT_SIGACTION,
+    FAULT_WATCH, /* a change with EV_ADD: no call, hence not one of FAULT_ANY */
     FAULT_ANY, /* all of them together; reading the clock cannot fail and is not counted */
     FAULT_N_CALLS,
 };
+
+#define FAULT_ONE_BYTE (-1) /* instead of an errno */
 
 struct fault_rule {
     size_t at; /* value of the counter to fail at; 0: never */

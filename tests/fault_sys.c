@@ -37,6 +37,21 @@ refused(struct fault_sys *sys, enum fault_call call)
     return error;
 }
 
+/* Counts a call that transfers bytes. Returns as refused; *len becomes 1 if it is told so. */
+static int
+refused_or_cut(struct fault_sys *sys, enum fault_call call, size_t *len)
+{
+    int error = refused(sys, call);
+
+    if (error != FAULT_ONE_BYTE)
+        return error;
+    if (*len > 1)
+        *len = 1;
+    else
+        sys->failures--; /* nothing is different */
+    return 0;
+}
+
 /* Counts one of the calls that may say EAGAIN without a reason. */
 static bool
 is_spurious_eagain(struct fault_sys *sys)
@@ -132,62 +147,81 @@ fault_set_flags(void *arg, int fd)
     PASS(FAULT_SET_FLAGS, set_flags(sys->behind_arg, fd));
 }
 
+/* What is left behind, or not taken at all, is reported by no edge: it is told once more. */
+static void
+owe_read(struct fault_sys *sys, int fd)
+{
+    if (fd >= 0 && fd < FAULT_MAX_FD)
+        sys->reads[fd].is_owed = true;
+}
+
 static ssize_t
 fault_recv(void *arg, int fd, void *buf, size_t len)
 {
     struct fault_sys *sys = arg;
-    int error = refused(sys, FAULT_RECV);
+    size_t wanted = len;
+    int error = refused_or_cut(sys, FAULT_RECV, &len);
 
-    if (error != 0)
-        return -error;
-    if (is_spurious_eagain(sys)) {
-        if (fd >= 0 && fd < FAULT_MAX_FD)
-            sys->reads[fd].is_owed = true;
-        return -EAGAIN;
-    }
-    if (sys->recv_one_byte && len > 1) {
-        len = 1; /* what is left behind is reported by no edge */
-        if (fd >= 0 && fd < FAULT_MAX_FD)
-            sys->reads[fd].is_owed = true;
-    }
-    return sys->behind->recv(sys->behind_arg, fd, buf, len);
+    if (error == 0 && is_spurious_eagain(sys))
+        error = EAGAIN;
+    if (sys->recv_one_byte && len > 1)
+        len = 1;
+    if (error == EAGAIN || len < wanted)
+        owe_read(sys, fd);
+    return error != 0 ? -error : sys->behind->recv(sys->behind_arg, fd, buf, len);
+}
+
+static size_t
+total_len(const struct iovec *iov, int n_iov)
+{
+    size_t total = 0;
+
+    for (int i = 0; i < n_iov; i++)
+        total += iov[i].iov_len;
+    return total;
+}
+
+static ssize_t
+send_one(struct fault_sys *sys, int fd, const struct iovec *iov)
+{
+    while (iov->iov_len == 0)
+        iov++;
+    struct iovec one = {.iov_base = iov->iov_base, .iov_len = 1};
+    return sys->behind->send(sys->behind_arg, fd, &one, 1);
 }
 
 static ssize_t
 fault_send(void *arg, int fd, const struct iovec *iov, int n_iov)
 {
     struct fault_sys *sys = arg;
-    struct iovec one;
-    int error = refused(sys, FAULT_SEND);
+    size_t wanted = total_len(iov, n_iov), len = wanted;
+    int error = refused_or_cut(sys, FAULT_SEND, &len);
 
+    if (error == 0 && is_spurious_eagain(sys))
+        error = EAGAIN;
     if (error != 0)
         return -error;
-    if (is_spurious_eagain(sys))
-        return -EAGAIN;
-    if (sys->send_one_byte) {
-        while (n_iov > 1 && iov->iov_len == 0) {
-            iov++;
-            n_iov--;
-        }
-        if (n_iov > 0 && iov->iov_len > 0) {
-            one = (struct iovec){.iov_base = iov->iov_base, .iov_len = 1};
-            iov = &one;
-            n_iov = 1;
-        }
-    }
+    if (len < wanted || (sys->send_one_byte && len > 0))
+        return send_one(sys, fd, iov);
     return sys->behind->send(sys->behind_arg, fd, iov, n_iov);
 }
 
 static ssize_t
 fault_read(void *arg, int fd, void *buf, size_t len)
 {
-    PASS(FAULT_READ, read(sys->behind_arg, fd, buf, len));
+    struct fault_sys *sys = arg;
+    int error = refused_or_cut(sys, FAULT_READ, &len);
+
+    return error != 0 ? -error : sys->behind->read(sys->behind_arg, fd, buf, len);
 }
 
 static ssize_t
 fault_write(void *arg, int fd, const void *buf, size_t len)
 {
-    PASS(FAULT_WRITE, write(sys->behind_arg, fd, buf, len));
+    struct fault_sys *sys = arg;
+    int error = refused_or_cut(sys, FAULT_WRITE, &len);
+
+    return error != 0 ? -error : sys->behind->write(sys->behind_arg, fd, buf, len);
 }
 
 static int
@@ -269,17 +303,62 @@ pay_reads(struct fault_sys *sys, struct kevent *events, int n, int n_events)
     return n;
 }
 
+/* Counts the watches that are asked for. Returns the errno with which the one at *index is to
+ * be refused, or 0. */
+static int
+refused_watch(struct fault_sys *sys, const struct kevent *changes, int n, int *index)
+{
+    int error = 0;
+
+    for (int i = 0; i < n; i++) {
+        if ((changes[i].flags & EV_ADD) == 0)
+            continue;
+        size_t call = ++sys->calls[FAULT_WATCH];
+        int said = rule_error(&sys->rules[FAULT_WATCH], call);
+        if (said == 0 || error != 0)
+            continue;
+        error = said;
+        *index = i;
+    }
+    return error;
+}
+
+/* Makes the changes one by one, but not that at `refused`, and gives back the errors. */
+static int
+change_but(struct fault_sys *sys, int kq, const struct kevent *changes, int n_changes,
+           struct kevent *events, int n_events, int refused, int error)
+{
+    int n = 0;
+
+    sys->failures++;
+    for (int i = 0; i < n_changes; i++) {
+        int rc = -error;
+        if (i != refused)
+            rc = sys->behind->kevent(sys->behind_arg, kq, &changes[i], 1, NULL, 0, NULL);
+        if (rc >= 0 || n == n_events)
+            continue;
+        events[n] = changes[i];
+        events[n].flags = EV_ERROR;
+        events[n++].data = -rc;
+    }
+    return n;
+}
+
 static int
 fault_kevent(void *arg, int kq, const struct kevent *changes, int n_changes,
              struct kevent *events, int n_events, const struct timespec *timeout)
 {
     static const struct timespec no_wait = {0, 0};
     struct fault_sys *sys = arg;
-    int error = refused(sys, FAULT_KEVENT);
+    int error = refused(sys, FAULT_KEVENT), watch = 0;
 
     if (error != 0 && error != EINTR)
         return -error;
     remember_reads(sys, changes, n_changes);
+    int watch_error = refused_watch(sys, changes, n_changes, &watch);
+    if (watch_error != 0 && error == 0)
+        return change_but(sys, kq, changes, n_changes, events, n_events, watch,
+                          watch_error);
     if (error == EINTR) {
         (void)sys->behind->kevent(sys->behind_arg, kq, changes, n_changes, NULL, 0,
                                   &no_wait); /* its errors are lost, as are its events */

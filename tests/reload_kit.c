@@ -3,12 +3,10 @@
  */
 #include "reload_kit.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static int
@@ -30,8 +28,7 @@ rk_setup(void **state)
     struct reload_kit *kit = calloc(1, sizeof *kit);
 
     assert_non_null(kit);
-    strcpy(kit->folder, "/tmp/kelpie-reload-XXXXXX");
-    assert_non_null(mkdtemp(kit->folder));
+    folder_make(kit->folder);
 
     sk_prepare(&kit->sk);
     kit->calls = kp_sys_kernel;
@@ -49,34 +46,13 @@ rk_setup(void **state)
     return 0;
 }
 
-/* Removes a folder with what is in it. */
-static void
-remove_tree(const char *path)
-{
-    DIR *dir = opendir(path);
-    struct dirent *entry;
-
-    while (dir && (entry = readdir(dir))) {
-        char child[512];
-
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
-        snprintf(child, sizeof child, "%s/%s", path, entry->d_name);
-        if (unlink(child) != 0)
-            remove_tree(child);
-    }
-    if (dir)
-        closedir(dir);
-    rmdir(path);
-}
-
 int
 rk_teardown(void **state)
 {
     struct reload_kit *kit = *state;
 
     sk_close(&kit->sk);
-    remove_tree(kit->folder);
+    folder_remove(kit->folder);
     free(kit);
     return 0;
 }
@@ -84,19 +60,7 @@ rk_teardown(void **state)
 void
 rk_write_bytes(struct reload_kit *kit, const char *name, const void *bytes, size_t len)
 {
-    char path[512];
-
-    snprintf(path, sizeof path, "%s/%s", kit->folder, name);
-    for (char *p = path + strlen(kit->folder) + 1; (p = strchr(p, '/')); p++) {
-        *p = '\0';
-        (void)mkdir(path, 0700); /* it may be there */
-        *p = '/';
-    }
-
-    FILE *file = fopen(path, "wb");
-    assert_non_null(file);
-    assert_int_equal(fwrite(bytes, 1, len, file), len);
-    assert_int_equal(fclose(file), 0);
+    folder_write(kit->folder, name, bytes, len);
 }
 
 void

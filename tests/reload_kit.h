@@ -8,12 +8,13 @@
 #ifndef RELOAD_KIT_H
 #define RELOAD_KIT_H
 
+#include "folder_kit.h"
 #include "script/reload.h"
 #include "script_kit.h"
 
 struct reload_kit {
     struct script_kit sk;
-    char folder[64]; /* of the script files; removed at the end */
+    char folder[FOLDER_SIZE]; /* of the script files; removed at the end */
 
     struct kp_sys_calls
         calls; /* behind the fault kit: the kernel's, but open is watched */

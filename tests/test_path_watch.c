@@ -192,26 +192,27 @@ given_a_kernel_that_refuses_when_waited_then_told_and_closed(void **state)
 static void
 given_any_failing_call_or_allocation_when_opened_then_nothing_is_left(void **state)
 {
+    struct fixture *f = *state;
     struct paths *p = begin(state);
     size_t fds = fault_count_fds();
 
     for (size_t n = 1;; n++) {
-        size_t failures = p->f->sys.failures;
-        fault_sys_fail(&p->f->sys, FAULT_ANY, n, EMFILE);
+        size_t failures = f->sys.failures;
+        fault_sys_fail(&f->sys, FAULT_ANY, n, EMFILE);
         int rc = kp_path_watch_open(&p->watch, p->file);
-        fault_env_heal(&p->f->mem, &p->f->sys);
-        if (p->f->sys.failures == failures)
+        fault_env_heal(&f->mem, &f->sys);
+        if (f->sys.failures == failures)
             break;
         assert_int_equal(rc, -EMFILE);
         assert_int_equal(fault_count_fds(), fds);
     }
     kp_path_watch_close(&p->watch);
     for (size_t n = 1;; n++) {
-        size_t failures = p->f->mem.failures;
-        fault_mem_fail(&p->f->mem, n);
+        size_t failures = f->mem.failures;
+        fault_mem_fail(&f->mem, n);
         int rc = kp_path_watch_open(&p->watch, p->file);
-        fault_env_heal(&p->f->mem, &p->f->sys);
-        if (p->f->mem.failures == failures)
+        fault_env_heal(&f->mem, &f->sys);
+        if (f->mem.failures == failures)
             break;
         assert_int_equal(rc, -ENOMEM);
         assert_int_equal(fault_count_fds(), fds);

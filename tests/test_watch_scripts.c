@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,6 +20,7 @@
 #include <cmocka.h>
 
 #include "fault.h"
+#include "folder_kit.h"
 #include "server/server.h"
 #include "server_kit.h"
 
@@ -32,7 +32,7 @@ struct fixture {
     struct fault_sys sys;
     struct kp_sys_calls calls; /* behind the fault kit; see refuse_vnodes */
     int vnode_error;           /* 0, or what an EVFILT_VNODE ends with */
-    char folder[64];
+    char folder[FOLDER_SIZE];
     int fds_before;
 };
 
@@ -74,15 +74,6 @@ move(struct fixture *f, const char *from, const char *to)
 static void delete (struct fixture *f, const char *name)
 {
     assert_int_equal(unlink(in_folder(f, name)), 0);
-}
-
-static int
-remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
 }
 
 /* A script that says its name when it serves. */
@@ -138,8 +129,7 @@ setup(void **state)
     struct fixture *f = calloc(1, sizeof *f);
 
     assert_non_null(f);
-    strcpy(f->folder, "/tmp/kelpie-watch-XXXXXX");
-    assert_non_null(mkdtemp(f->folder));
+    folder_make(f->folder);
     f->fds_before = sv_open_fds();
     fault_mem_init(&f->mem);
     fault_sys_init(&f->sys);
@@ -166,7 +156,7 @@ teardown(void **state)
     struct fixture *f = *state;
 
     stop(f);
-    nftw(f->folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    folder_remove(f->folder);
     free(f);
     return 0;
 }
