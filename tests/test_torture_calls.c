@@ -56,6 +56,8 @@ static const struct {
     {FAULT_WATCH, "EV_ADD", {ENOMEM, ENOSPC, EBADF}},
     {FAULT_RANDOM, "getentropy", {EIO, ENOSYS}},
     {FAULT_MAX_FILES, "getrlimit", {EINVAL}},
+    {FAULT_THREAD, "pthread_create", {EAGAIN, EPERM}},
+    {FAULT_SIGACTION, "sigaction", {EINVAL}},
 };
 
 #define N_DOCUMENTED (sizeof(documented) / sizeof(documented[0]))

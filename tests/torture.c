@@ -59,6 +59,7 @@ torture_server(struct torture *t)
     sv_doors(&t->kit, &options);
     options.alloc = fault_alloc;
     options.alloc_arg = &t->mem;
+    options.watchdog_signal = t->signal;
     return kp_server_new(&t->kit.k, &options, &sys);
 }
 
@@ -71,6 +72,7 @@ fresh(struct torture *t)
     fault_sys_init(&t->sys);
     fault_clock_set(&t->sys, kp_sys_kernel.now_ns(NULL));
     t->age = 0;
+    t->signal = 0;
     t->steps_each = SETTLE_STEPS;
     t->fds_before = sv_open_fds();
     torture_forget(t);

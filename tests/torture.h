@@ -44,6 +44,7 @@ struct torture {
     unsigned version; /* of the scripts that are on disk */
     unsigned before;  /* of those that served before act */
     unsigned back;    /* of those that a roll-back brings back */
+    int signal;       /* of the watchdog; 0: it polls */
     int rc;           /* of what act did */
     int steps_each;   /* of torture_settle; a fresh server has its default */
     int fds_before, age;

@@ -4,10 +4,10 @@
  * torture_main: start, load, listen, three clients, rooms, data, timers, suspended handlers, an
  * error, a reload that succeeds and one that is rejected, a half-close, a drain.
  *
- * torture_doors: what reaches into the file system, and other ways in: scripts of several
- * files that are watched, a unix socket and a control socket over what a dead server has
- * left, a socket of an init system, an adopted connection, an operator, a stalled reader, and
- * a drain that has to end without it.
+ * torture_doors: what reaches into the file system, and other ways in: a watchdog with its
+ * thread and signal, scripts of several files that are watched, a unix socket and a control
+ * socket over what a dead server has left, a socket of an init system, an adopted connection,
+ * an operator, a stalled reader, and a drain that has to end without it.
  *
  * In a disturbed run nothing is promised but this: no crash, no sanitizer report, no block and
  * no descriptor left.
@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -196,6 +197,7 @@ open_doors(struct torture *t)
 {
     char address[128];
 
+    t->signal = SIGURG;
     if (torture_server(t) < 0 || kelpie_load(t->kit.k, t->folder) < 0)
         return false;
     snprintf(address, sizeof(address), "admin=unix:%s", t->socket);

@@ -15,31 +15,11 @@
  * rest as one message must survive being wrapped and cut. The rest is also read as the text
  * of a framing, which must be refused or be one without a problem.
  */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "frame_property.h"
+#include "input.h"
 
 #define MAX_CUTS      7
 #define LONGEST_INPUT 4096
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct input {
-    const uint8_t *data;
-    size_t size;
-};
-
-static uint8_t
-take_byte(struct input *input)
-{
-    if (input->size == 0)
-        return 0;
-    input->size--;
-    return *input->data++;
-}
 
 static struct kp_framing
 take_framing(struct input *input)
@@ -131,16 +111,11 @@ check_round_trip(const struct kp_framing *framing, const struct input *message,
 }
 
 static void
-check_parse(const struct input *input)
+check_parse(struct input *input)
 {
     struct kp_framing framing;
-    char *text = malloc(input->size + 1);
+    char *text = take_text(input);
 
-    if (text == NULL)
-        return;
-    if (input->size > 0)
-        memcpy(text, input->data, input->size);
-    text[input->size] = '\0';
     if (kp_framing_parse(&framing, text) == 0 && kp_framing_problem(&framing) != NULL) {
         fprintf(stderr, "fuzz_frame: \"%s\" is read as a framing that is none\n", text);
         abort();
