@@ -51,6 +51,11 @@ if(KELPIE_SANITIZE)
   target_link_options(kelpie_flags INTERFACE ${sanitize})
 endif()
 
+if(KELPIE_BUILD_FUZZERS)
+  # Without it a fuzzer sees only its own file, and guesses.
+  target_compile_options(kelpie_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
 if(KELPIE_COVERAGE)
   target_compile_options(kelpie_flags INTERFACE --coverage -fprofile-abs-path
                          -fprofile-update=atomic)
