@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -187,11 +188,10 @@ flush_closed_kqueues(void)
     assert_int_equal(close(kq), 0);
 }
 
-size_t
-fault_count_fds(void)
+/* Asks about every number. */
+static size_t
+count_fds_by_poll(void)
 {
-    flush_closed_kqueues();
-
     static struct pollfd fds[MAX_FDS]; /* only read and written here */
     long limit = sysconf(_SC_OPEN_MAX);
     nfds_t max = limit < 0 || limit > MAX_FDS ? MAX_FDS : (nfds_t)limit;
@@ -203,6 +203,22 @@ fault_count_fds(void)
     for (nfds_t i = 0; i < max; i++)
         n += (fds[i].revents & POLLNVAL) == 0;
     return n;
+}
+
+/* Where the system lists them, that is much faster. */
+size_t
+fault_count_fds(void)
+{
+    size_t n = 0;
+
+    flush_closed_kqueues();
+    DIR *folder = opendir("/proc/self/fd");
+    if (folder == NULL)
+        return count_fds_by_poll();
+    for (struct dirent *entry; (entry = readdir(folder)) != NULL;)
+        n += entry->d_name[0] != '.';
+    assert_int_equal(closedir(folder), 0);
+    return n - 1; /* but that of the list */
 }
 
 void
