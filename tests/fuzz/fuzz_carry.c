@@ -19,7 +19,7 @@
 #include "script/classes.h"
 #include "script_kit.h"
 
-#define LONGEST_INPUT 2048
+#define LONGEST_INPUT 512
 
 static const char builder[] =
     "local classes = { kelpie.class('a', { __index = {} }), kelpie.class('b', {}) }\n"
@@ -58,7 +58,7 @@ static const char builder[] =
     "      function() return byte() % 2 == 0 end,\n"
     "      function() return kelpie.client(0) end,\n"
     "      function() return room end,\n"
-    "      function() return nest(byte() * 8) end,\n"
+    "      function() return nest(byte()) end,\n"
     "      function() return print end,\n"
     "      function() return foreign end,\n"
     "      function() return coroutine.create(print) end,\n"
