@@ -115,6 +115,8 @@ make_room_nats(struct dialect *dialect, size_t payload)
         text("CONNECT {\"verbose\":false,\"pedantic\":false}\r\nPING\r\n", 0);
     dialect->join = text("SUB hall 1\r\nPING\r\n", 0);
     dialect->hello_answer = dialect->join_answer = text("PONG\r\n", 0);
+    dialect->noise =
+        text("PING\r\n", 0); /* after two seconds; needs no answer for minutes */
 }
 
 /* See MQTT 3.1.1: CONNECT 3.1, SUBSCRIBE 3.8, PUBLISH 3.3, of quality 0. */

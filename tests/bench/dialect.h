@@ -25,7 +25,8 @@ struct dialect {
      * "#####" stands for the connection's number. */
     struct bytes hello, hello_answer;
     struct bytes join, join_answer;
-    struct bytes ack; /* what who speaks is told for each message; or nothing */
+    struct bytes ack;   /* what who speaks is told for each message; or nothing */
+    struct bytes noise; /* what may come between answers at any time; or nothing */
 };
 
 enum dialect_use { DIALECT_ECHO, DIALECT_ROOM };

@@ -38,13 +38,14 @@ function frame(title, what,    count, us, power, m) {
         }
 }
 
-# One server's line; its last figure stands at its end.
-function curve(prefix, server, place,    count, cell, us, d, dots) {
-    for (count = 10; count <= 10000; count *= 10) {
-        cell = prefix count SUBSEP server
-        if (!(cell in n))
+# One server's line.
+function curve(prefix, server, place,    i, parts, count, us, d, dots) {
+    for (i = 1; i <= n_cells; i++) {
+        split(order[i], parts, SUBSEP)
+        if (index(parts[1], prefix) != 1 || parts[2] != server)
             continue
-        us = median_of(cell, "cpu_us")
+        count = substr(parts[1], length(prefix) + 1)
+        us = median_of(order[i], "cpu_us")
         d = d sprintf("%s%.1f %.1f", d == "" ? "M" : "L", px(count), py(us))
         dots = dots sprintf("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3.5\" class=\"%s dot\"/>\n", px(count), py(us), server)
     }

@@ -124,6 +124,18 @@ stream_await(struct stream *stream, const void *bytes, size_t len)
 
 /* ---- messages ------------------------------------------------------------------------------- */
 
+bool
+stream_is_noise(struct stream *stream, const struct dialect *dialect, char byte)
+{
+    size_t len = dialect->noise.len;
+
+    if (len == 0 || stream->got_len > 0 ||
+        byte != dialect->noise.data[stream->noise_len % len])
+        return false;
+    stream->noise_len++;
+    return true;
+}
+
 static char *
 append(char *at, const struct bytes *bytes)
 {

@@ -17,6 +17,7 @@ struct stream {
     bool wants_write;
     uint64_t n_sent, n_got; /* messages */
     size_t got_len;         /* bytes of answer n_got that have come and were right */
+    size_t noise_len;       /* bytes of noise that have come */
 
     char *out; /* queued: [out_start, out_end) */
     size_t out_start, out_end, out_size;
@@ -37,6 +38,9 @@ void stream_watch(struct stream *stream, struct poller *poller);
 /* While it blocks: sends bytes; reads until what has come ends with bytes. */
 void stream_say(struct stream *stream, const void *bytes, size_t len);
 void stream_await(struct stream *stream, const void *bytes, size_t len);
+
+/* Returns whether byte belongs to the noise that may come between two answers. */
+bool stream_is_noise(struct stream *stream, const struct dialect *dialect, char byte);
 
 /* Queues the next message of this stream. */
 void stream_ask(struct stream *stream, const struct dialect *dialect, uint64_t now_ns,
