@@ -356,6 +356,14 @@ check_ended_peer(struct sim_world *world, struct sim_peer *peer)
         world->kernel.faults.broken == 0)
         VIOLATE("I2: link %d: an orderly end (%s) after %zu of %zu bytes",
                 sim_index_of(world, peer), peer->reason, peer->received, queued);
+    /* Who is closed after what is queued was sent gets it, whatever it has sent itself. */
+    bool is_asked =
+        strcmp(peer->reason, "bye") == 0 || strcmp(peer->reason, "closed") == 0;
+    bool is_sound = !world->memory_fails && world->kernel.faults.no_memory == 0 &&
+                    world->kernel.faults.broken == 0 && !world->ended_early;
+    if (link->cut_off && is_asked && is_sound)
+        VIOLATE("I2: link %d: closed over what it has sent, so its last bytes are lost",
+                sim_index_of(world, peer));
     return queued - link->server_wrote;
 }
 

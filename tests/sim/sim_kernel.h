@@ -64,6 +64,7 @@ struct sim_link {
     bool reset;            /* the connection is dead */
     bool client_was_reset; /* and the client is to be told */
     bool lingers_not;      /* SO_LINGER 0: close is a reset */
+    bool cut_off;          /* closed over unread input, with bytes still on their way */
     bool wants_room;       /* a send was refused or cut: tell when there is room */
     int error;             /* what the server's next call says */
     size_t server_wrote;   /* bytes, all in all */

@@ -345,8 +345,7 @@ l_reframed(lua_State *L)
     if (conn != NULL && sim_chance(&world->random, 180))
         peer->framing = conn->framing;
     /* What was left at the end of the stream was no message then, and is gone. */
-    if (conn != NULL && (conn->blocks & KP_BLOCK_END) != 0 &&
-        kp_buf_len(&conn->input) == 0)
+    if (conn != NULL && conn->input_ended && kp_buf_len(&conn->input) == 0)
         peer->delivered = kp_buf_len(&peer->sent);
     return 0;
 }

@@ -257,6 +257,8 @@ sim_close_stream(struct sim_kernel *kernel, struct sim_link *link)
 {
     bool is_rude = link->lingers_not || kp_buf_len(&link->to_server) > 0;
 
+    link->cut_off = is_rude && !link->lingers_not && !link->server_fin &&
+                    !link->client_gone && kp_buf_len(&link->to_client) > 0;
     kernel->progress++;
     link->fd = -1;
     link->server_gone = true;
