@@ -1,0 +1,5 @@
+-- expect: load-rejected
+-- trigger: load
+-- Something that clients could see, while it is loaded.
+require("kelpie").broadcast("now")
+return {}

@@ -1,0 +1,4 @@
+-- expect: load-rejected
+-- trigger: load
+-- A module never ends.
+return require("lib.endless")

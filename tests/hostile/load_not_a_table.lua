@@ -1,0 +1,4 @@
+-- expect: load-rejected
+-- trigger: load
+-- It returns no handlers but a coroutine.
+return coroutine.create(function() end)

@@ -1,0 +1,5 @@
+-- expect: load-rejected
+-- trigger: load
+-- The main chunk yields.
+coroutine.yield()
+return {}

@@ -1,0 +1,4 @@
+-- expect: load-rejected
+-- trigger: load
+-- A module that requires itself.
+return require("lib.circle")
