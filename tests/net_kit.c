@@ -214,7 +214,7 @@ step(struct net_kit *kit, uint64_t timeout_ns)
     n += (int)kp_timers_run(&kit->timers, kit->loop.now_ns);
     kp_conns_announce(&kit->net);
     kp_conns_deliver(&kit->net);
-    kp_conns_notify(&kit->net);
+    kp_conns_notify(&kit->net, KP_NEVER);
     kp_conns_flush(&kit->net);
     kp_conns_reap(&kit->net);
     return n;

@@ -466,7 +466,7 @@ sk_step(struct script_kit *kit)
     kp_conns_announce(&kit->net);
     kp_conns_deliver(&kit->net);
     kp_script_run_ready(&kit->script);
-    kp_conns_notify(&kit->net);
+    kp_conns_notify(&kit->net, KP_NEVER);
     kp_conns_flush(&kit->net);
     kp_conns_reap(&kit->net);
     kp_script_retire(&kit->script);

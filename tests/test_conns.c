@@ -126,7 +126,7 @@ given_a_dropped_connection_when_the_phases_go_by_then_only_reap_closes_its_descr
     assert_true(kp_conns_have_work(&kit->net));
     kp_conns_announce(&kit->net);
     kp_conns_deliver(&kit->net);
-    kp_conns_notify(&kit->net);
+    kp_conns_notify(&kit->net, KP_NEVER);
     kp_conns_flush(&kit->net);
     assert_int_equal(kit->sys.calls[FAULT_CLOSE], closes);
     assert_true(kp_conns_have_work(&kit->net));
@@ -151,7 +151,7 @@ given_a_reused_descriptor_when_an_event_of_the_old_one_was_taken_out_then_it_is_
     assert_int_equal(kp_loop_wait(&kit->loop, 0), 1);
 
     kp_conn_drop(old, "kicked", false);
-    kp_conns_notify(&kit->net);
+    kp_conns_notify(&kit->net, KP_NEVER);
     kp_conns_reap(&kit->net);
     fault_socketpair(fds);
     assert_int_equal(kp_conn_open(&kit->net, &next, fds[0], &unix_peer, NULL), 0);

@@ -126,6 +126,14 @@ take_list(struct kp_node *local, struct kp_node *list)
     kp_list_splice(local, list);
 }
 
+/* Puts back what is left, in front of what has come since. */
+static void
+put_back(struct kp_node *local, struct kp_node *list)
+{
+    kp_list_splice(local, list);
+    kp_list_splice(list, local);
+}
+
 static struct kelpie_conn *
 pop_work(struct kp_node *list)
 {
@@ -158,8 +166,9 @@ kp_conns_announce(struct kp_net *net)
     struct kelpie_conn *conn;
 
     take_list(&fresh, &net->fresh);
-    while ((conn = pop_work(&fresh)) != NULL)
+    while (!net->is_late && (conn = pop_work(&fresh)) != NULL)
         announce(conn);
+    put_back(&fresh, &net->fresh);
 }
 
 void
@@ -169,8 +178,11 @@ kp_conns_deliver(struct kp_net *net)
     struct kelpie_conn *conn;
 
     take_list(&ready, &net->ready);
-    while ((conn = pop_work(&ready)) != NULL)
-        kp_conn_serve(conn);
+    do {
+        if ((conn = pop_work(&ready)) != NULL)
+            kp_conn_serve(conn);
+    } while (conn != NULL && !net->is_late);
+    put_back(&ready, &net->ready);
 }
 
 /* Asks on_disconnect, unless it is not owed. A handler that ends inside the hook releases
@@ -193,14 +205,20 @@ notify(struct kelpie_conn *conn)
 }
 
 void
-kp_conns_notify(struct kp_net *net)
+kp_conns_notify(struct kp_net *net, uint64_t share_ns)
 {
     struct kp_node closed;
     struct kelpie_conn *conn;
 
+    if (kp_list_is_empty(&net->closed))
+        return;
+    uint64_t started_ns = kp_sys_now_ns(&net->env->sys);
     take_list(&closed, &net->closed);
-    while ((conn = pop_work(&closed)) != NULL)
-        notify(conn);
+    do {
+        if ((conn = pop_work(&closed)) != NULL)
+            notify(conn);
+    } while (conn != NULL && kp_sys_now_ns(&net->env->sys) - started_ns < share_ns);
+    put_back(&closed, &net->closed);
 }
 
 void

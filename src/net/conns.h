@@ -28,9 +28,11 @@ size_t kp_conns_count(const struct kp_net *net);
  * a handler cannot keep a phase from ending. */
 void kp_conns_announce(struct kp_net *net); /* on_connect of fresh ones; starts reading */
 void kp_conns_deliver(struct kp_net *net);  /* ready ones: one budget of messages each */
-void kp_conns_notify(struct kp_net *net);   /* closed ones are told once */
-void kp_conns_flush(struct kp_net *net);    /* one write per dirty connection */
-void kp_conns_reap(struct kp_net *net);     /* frees what is closed and told */
+/* Closed ones are told once; after share_ns the rest waits for the next step (KP_NEVER: all
+ * are told). */
+void kp_conns_notify(struct kp_net *net, uint64_t share_ns);
+void kp_conns_flush(struct kp_net *net); /* one write per dirty connection */
+void kp_conns_reap(struct kp_net *net);  /* frees what is closed and told */
 
 /* Returns whether a phase has work left, so that the loop must not sleep. */
 bool kp_conns_have_work(const struct kp_net *net);

@@ -78,7 +78,7 @@ static void
 end_connections(struct kp_net *net)
 {
     kp_conns_drop_all(net, "shutdown");
-    kp_conns_notify(net);
+    kp_conns_notify(net, KP_NEVER);
     kp_conns_reap(net);
     kp_conns_drop_all(net, "shutdown");
     for (size_t i = 0; i < net->by_number_capacity; i++) {

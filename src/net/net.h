@@ -57,6 +57,9 @@ struct kp_net_hooks {
 #define KP_NET_SCRATCH_SIZE                                                              \
  65536 /* one recv; measured best for 1 KiB to 64 KiB messages */
 
+/* How long phases of a step that may run many handlers go on, before others are served. */
+#define KP_NET_SHARE_NS (20 * KP_NS_PER_MS)
+
 struct kp_net {
     struct kp_env *env;
     struct kp_loop *loop;
@@ -84,8 +87,13 @@ struct kp_net {
     struct kp_node closed; /* on_disconnect is to be asked */
     struct kp_node gone;   /* asked: the descriptor is closed; freed as well if told */
 
+    /* A handler of this step took long: what is left waits for the next one, so that the
+     * answers that are queued go out. Set by the script layer. */
+    bool is_late;
+
     struct kp_map rooms;
     size_t n_rooms;
+    size_t room_bytes;   /* of all rooms and memberships */
     size_t outbox_total; /* bytes in all outboxes */
     unsigned char
         *scratch; /* KP_NET_SCRATCH_SIZE; the input of the connection being read */

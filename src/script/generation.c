@@ -266,6 +266,7 @@ kp_generation_enter(struct kp_generation *gen, lua_CFunction fn, void *arg,
     lua_State *L = gen->L;
     bool nested = gen->watchdog.running != NULL; /* the outer call's budget holds */
     unsigned n_pcalls = gen->n_pcalls;
+    bool had_reserve = gen->memory_reserve;
     int top = lua_gettop(L);
 
     if (!lua_checkstack(L, 4))
@@ -279,7 +280,7 @@ kp_generation_enter(struct kp_generation *gen, lua_CFunction fn, void *arg,
     int status = lua_pcall(L, 1, 0, top + 1);
     if (!nested)
         (void)kp_watchdog_stop(&gen->watchdog); /* a killed call has an error status */
-    gen->memory_reserve = false;
+    gen->memory_reserve = had_reserve;
     gen->n_pcalls = n_pcalls;
 
     if (status != LUA_OK) {
@@ -303,6 +304,7 @@ struct call {
     struct kelpie_conn *conn;
     const void *text[2]; /* NULL: none */
     size_t len[2];
+    bool later; /* in this step or the next, not now */
     struct kp_task *task;
     int n_args;
 };
@@ -346,6 +348,11 @@ run_call(struct kp_generation *gen, struct call *call)
     }
     call->task->handler = call->handler;
     call->task->conn = call->conn;
+    if (call->later) {
+        kp_session_add(call->task); /* which must hear of it when the connection goes */
+        kp_task_start_later(call->task, call->n_args);
+        return 0;
+    }
     gen->message = call->text[0];
     gen->message_len = call->len[0];
     rc = kp_task_run(call->task, call->n_args);
@@ -380,12 +387,18 @@ kp_generation_call_on_error(struct kp_generation *gen, struct kelpie_conn *conn,
         .conn = conn,
         .text = {message, traceback},
         .len = {strlen(message), strlen(traceback)},
+        .later = gen->script->net->is_late,
     };
 
     assert(!gen->script->in_call);
     if (call.ref == LUA_NOREF)
         call.ref = gen->handlers.refs[KP_ON_ERROR];
-    return call.ref == LUA_NOREF ? 0 : run_call(gen, &call);
+    if (call.ref == LUA_NOREF)
+        return 0;
+    gen->memory_reserve = true;
+    int rc = run_call(gen, &call);
+    gen->memory_reserve = false;
+    return rc;
 }
 
 struct kp_handlers *

@@ -137,6 +137,8 @@ on_timer(struct kp_timer *inner, void *arg)
         end_timer(gen->L, timer);
     if (rc < 0)
         kp_report_failure(gen, "timer", NULL, gen->script->error);
+    else if (firing.task != NULL && gen->script->net->is_late)
+        kp_task_start_later(firing.task, 0);
     else if (firing.task != NULL)
         (void)kp_task_run(firing.task, 0); /* an error was reported */
 }

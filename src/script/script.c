@@ -286,15 +286,25 @@ has_tasks(const struct kp_generation *gen)
     return !kp_list_is_empty(&gen->suspended) || !kp_list_is_empty(&gen->ready);
 }
 
+/* Whether a handler was woken, to hear that its time is over, and did not run yet. */
+static bool
+has_woken_tasks(const struct kp_generation *gen)
+{
+    kp_list_each(node, &gen->ready)
+        if (kp_container_of(node, struct kp_task, node)->started)
+            return true;
+    return false;
+}
+
 void
 kp_script_retire(struct kp_script *script)
 {
     struct kp_generation *gen = script->retiring;
 
     assert(!script->in_call);
-    /* Who was told that the time is over has run in this step; a function that spawns the
-     * next one each time would keep the old code for ever. */
-    if (!gen || (has_tasks(gen) && !gen->overdue))
+    /* Who was told that the time is over runs first; not what is spawned by then: a function
+     * that spawns the next one each time would keep the old code for ever. */
+    if (!gen || (has_tasks(gen) && !gen->overdue) || has_woken_tasks(gen))
         return;
     kp_task_cancel_all(gen);
     script->retiring = NULL;

@@ -149,7 +149,7 @@ static void
 end_handlers(kelpie *k)
 {
     kp_conns_drop_all(&k->net, "shutdown");
-    kp_conns_notify(&k->net);
+    kp_conns_notify(&k->net, KP_NEVER);
     kp_script_end_tasks(&k->script);
 }
 
@@ -308,7 +308,8 @@ serve_requests(kelpie *k)
 static bool
 has_work(const kelpie *k)
 {
-    return kp_conns_have_work(&k->net) || kp_script_has_work(&k->script) || k->ends_now;
+    return kp_conns_have_work(&k->net) || kp_script_has_work(&k->script) || k->ends_now ||
+           k->rest_is_due;
 }
 
 /* How long the loop may sleep: until the next timer, not at all while there is work. */
@@ -323,6 +324,29 @@ sleep_ns(kelpie *k, uint64_t limit_ns)
     uint64_t now = kp_sys_now_ns(&k->env.sys);
     uint64_t until = next > now ? next - now : 0;
     return until < limit_ns ? until : limit_ns;
+}
+
+/* A step whose handlers took long ends early: what is queued for others is sent, and what may
+ * run more handlers waits for the next one. Never twice in a row. */
+static bool
+put_off_rest(kelpie *k)
+{
+    k->rest_is_due = k->net.is_late && !k->rest_is_due;
+    k->net.is_late = false;
+    return k->rest_is_due;
+}
+
+static void
+do_rest(kelpie *k)
+{
+    kp_script_run_ready(&k->script);
+    kp_conns_notify(&k->net, KP_NET_SHARE_NS);
+    kp_conns_flush(&k->net);
+    kp_conns_reap(&k->net);
+    kp_script_retire(&k->script);
+    serve_requests(k);
+    kp_control_serve(k);
+    k->net.is_late = false; /* the next one begins anew */
 }
 
 int
@@ -340,13 +364,12 @@ kelpie_step(kelpie *k, int timeout_ms)
         kp_posts_run(k);
         kp_conns_announce(&k->net);
         kp_conns_deliver(&k->net);
-        kp_script_run_ready(&k->script);
-        kp_conns_notify(&k->net);
-        kp_conns_flush(&k->net);
-        kp_conns_reap(&k->net);
-        kp_script_retire(&k->script);
-        serve_requests(k);
-        kp_control_serve(k);
+        if (k->rest_is_due)
+            kp_conns_flush(&k->net);
+        if (put_off_rest(k))
+            kp_conns_flush(&k->net);
+        else
+            do_rest(k);
         kp_guard_end_step(&k->script.guard);
     }
     k->in_step = false;

@@ -57,6 +57,7 @@ struct kelpie {
     atomic_uint drains_wanted;
 
     bool in_step;     /* kelpie_step is on the stack */
+    bool rest_is_due; /* the step before has left its second half to this one */
     bool in_handler;  /* and a C handler of the host */
     bool is_draining; /* a drain has begun */
     bool ends_now;    /* its time is over: nobody is waited for any more */

@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -383,6 +384,7 @@ siege_run(const struct siege_script *script, const char *good_path, bool is_stri
     siege.a.fd = siege.b.fd = siege.c.fd = -1;
     options.handler_timeout_ms = handler_timeout_ms(script, is_strict);
     options.load_timeout_ms = SIEGE_LOAD_MS;
+    options.watchdog_signal = SIGURG;
     options.retire_timeout_ms = RETIRE_MS;
     options.drain_timeout_ms = RETIRE_MS;
     options.lua_memory = LUA_MEMORY;
