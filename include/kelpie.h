@@ -459,14 +459,15 @@ KELPIE_API int kelpie_broadcast(kelpie *k, const void *message, size_t len,
  * Rooms
  * ------------------------------------------------------------------------------------ */
 
-/* Finds or makes the room of that name.
- * Returns   0, -ENOMEM.
+/* Finds or makes the room of that name: at most 255 bytes. All rooms and memberships of a
+ * server take 256 MiB at most, and a connection is in 1,000 rooms at most.
+ * Returns   0; KELPIE_EFULL beyond these limits; -ENOMEM.
  * Gives     *out, to be released with kelpie_room_close; its members stay in it, and a room
  *           lives as long as it has members. */
 KELPIE_API int kelpie_room_open(kelpie *k, kelpie_room **out, const char *name);
 KELPIE_API void kelpie_room_close(kelpie_room *room);
 
-/* Returns   1 joined or left, 0 nothing to do; KELPIE_ECLOSED, -ENOMEM. */
+/* Returns   1 joined or left, 0 nothing to do; KELPIE_ECLOSED, KELPIE_EFULL, -ENOMEM. */
 KELPIE_API int kelpie_room_join(kelpie_room *room, kelpie_conn *conn);
 KELPIE_API int kelpie_room_leave(kelpie_room *room, kelpie_conn *conn);
 

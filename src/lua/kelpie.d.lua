@@ -261,7 +261,9 @@ function timer:cancel() end
 ---@field version string of kelpie, "MAJOR.MINOR.PATCH"
 local kelpie = {}
 
----Finds or makes the room of that name. Allowed while loading.
+---Finds or makes the room of that name. Allowed while loading. A name has at most 255 bytes, a
+---connection is in at most 1,000 rooms, and all rooms together have a limit of memory: beyond
+---that it returns nil, message, "full", as joining does.
 ---@param name string any bytes
 ---@return kelpie.room room the same one for the same name
 function kelpie.room(name) end

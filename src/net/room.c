@@ -8,6 +8,9 @@
  *     kept alive by   members (count) and handles of scripts (refs)
  *     freed           when both are 0, at once: nobody can name it any more
  *
+ * Names, rooms and memberships come from clients in many a script, so they have limits: of a
+ * name's length, of the rooms of one connection, and of the bytes of all of them together.
+ *
  * A closed connection stays a member until its on_disconnect has run, so that the handler
  * still sees the rooms it was in; it is not sent to and not counted by kp_room_count.
  */
@@ -29,6 +32,19 @@ find_room(const struct kp_net *net, uint64_t hash, const char *name, size_t len)
     return NULL;
 }
 
+/* Whether size more bytes may be kept. */
+static bool
+has_memory(const struct kp_net *net, size_t size)
+{
+    return size <= KP_ROOM_MEMORY - net->room_bytes;
+}
+
+static size_t
+room_size(const struct kelpie_room *room)
+{
+    return sizeof(*room) + room->name_len + 1;
+}
+
 static struct kelpie_room *
 new_room(struct kp_net *net, uint64_t hash, const char *name, size_t len)
 {
@@ -45,6 +61,7 @@ new_room(struct kp_net *net, uint64_t hash, const char *name, size_t len)
         return NULL;
     }
     net->n_rooms++;
+    net->room_bytes += room_size(room);
     return room;
 }
 
@@ -56,8 +73,9 @@ free_if_unused(struct kelpie_room *room)
     if (room->net != NULL) {
         kp_map_remove(&room->net->rooms, &room->by_name);
         room->net->n_rooms--;
+        room->net->room_bytes -= room_size(room);
     }
-    kp_mem_free(room->mem, room, sizeof(*room) + room->name_len + 1);
+    kp_mem_free(room->mem, room, room_size(room));
 }
 
 int
@@ -66,6 +84,9 @@ kp_room_open(struct kp_net *net, struct kelpie_room **out, const char *name, siz
     uint64_t hash = kp_map_hash(&net->rooms, name, len);
 
     *out = find_room(net, hash, name, len);
+    if (*out == NULL &&
+        (len > KP_ROOM_MAX_NAME || !has_memory(net, sizeof(**out) + len + 1)))
+        return KELPIE_EFULL;
     if (*out == NULL)
         *out = new_room(net, hash, name, len);
     if (*out == NULL)
@@ -99,6 +120,16 @@ kp_rooms_detach(struct kp_net *net)
     }
 }
 
+static size_t
+count_rooms(const struct kelpie_conn *conn)
+{
+    size_t n = 0;
+
+    kp_list_each(node, &conn->rooms)
+        n++;
+    return n;
+}
+
 static struct kp_member *
 find_member(const struct kelpie_room *room, const struct kelpie_conn *conn)
 {
@@ -117,9 +148,13 @@ kp_room_join(struct kelpie_room *room, struct kelpie_conn *conn)
         return KELPIE_ECLOSED;
     if (find_member(room, conn) != NULL)
         return 0;
+    if (count_rooms(conn) >= KP_ROOM_MAX_OF_CONN ||
+        !has_memory(conn->net, sizeof(struct kp_member)))
+        return KELPIE_EFULL;
     struct kp_member *member = kp_mem_alloc(room->mem, sizeof(*member));
     if (member == NULL)
         return -ENOMEM;
+    conn->net->room_bytes += sizeof(*member);
     member->room = room;
     member->conn = conn;
     kp_list_append(&room->members, &member->of_room);
@@ -135,6 +170,7 @@ end_membership(struct kp_member *member)
 
     kp_list_remove(&member->of_room);
     kp_list_remove(&member->of_conn);
+    member->conn->net->room_bytes -= sizeof(*member);
     kp_mem_free(room->mem, member, sizeof(*member));
     room->count--;
     free_if_unused(room);

@@ -21,6 +21,10 @@ struct kelpie_room {
     char name[]; /* name_len bytes and a NUL */
 };
 
+#define KP_ROOM_MAX_NAME    255                 /* bytes */
+#define KP_ROOM_MAX_OF_CONN 1000                /* to look one up is a walk over them */
+#define KP_ROOM_MEMORY      ((size_t)256 << 20) /* all rooms and memberships of a server */
+
 /* One connection in one room. */
 struct kp_member {
     struct kp_node of_room, of_conn;
@@ -29,7 +33,7 @@ struct kp_member {
 };
 
 /* Finds or makes the room of that name (len bytes, any content), with one reference more.
- * Returns   0, -ENOMEM.
+ * Returns   0; KELPIE_EFULL when the name is too long, or there are too many; -ENOMEM.
  * Gives     a reference, for kp_room_unref. */
 int kp_room_open(struct kp_net *net, struct kelpie_room **out, const char *name,
                  size_t len) KP_MUST_CHECK;
@@ -37,7 +41,8 @@ void kp_room_ref(struct kelpie_room *room);
 /* Frees the room when nothing holds it any more. */
 void kp_room_unref(struct kelpie_room *room);
 
-/* Returns   1 done, 0 nothing to do; KELPIE_ECLOSED unless OPEN (join), -ENOMEM. */
+/* Returns   1 done, 0 nothing to do; KELPIE_ECLOSED unless OPEN (join);
+ *           KELPIE_EFULL when it is in too many, or there are; -ENOMEM. */
 int kp_room_join(struct kelpie_room *room, struct kelpie_conn *conn) KP_MUST_CHECK;
 int kp_room_leave(struct kelpie_room *room, struct kelpie_conn *conn);
 bool kp_room_has(const struct kelpie_room *room, const struct kelpie_conn *conn);

@@ -50,8 +50,13 @@ void kp_lua_push_room(lua_State *L, struct kelpie_room *room);
 /* Returns the room of the handle at index, or NULL when it is none. Never raises. */
 struct kelpie_room *kp_lua_test_room(lua_State *L, int index);
 /* Returns the room at index, a handle or a name; the handle takes the name's place on the
- * stack. Raises for anything else. */
+ * stack. Returns NULL when there can be no room of that name; raises for anything else. */
 struct kelpie_room *kp_lua_check_room(lua_State *L, int index);
+
+/* Push what a script is told of rooms beyond the limits, and of joining one. Return how many
+ * values. */
+int kp_lua_push_no_room(lua_State *L);
+int kp_lua_push_joined(lua_State *L, int result);
 
 /* Cancels the timers of a generation (swap, free). Never raises. */
 void kp_lua_cancel_timers(struct kp_generation *gen);

@@ -267,7 +267,7 @@ Joins a room.
 @treturn[1] boolean whether it was not in it
 @treturn[2] nil
 @treturn[2] string message
-@treturn[2] string code: "closed" or "memory"
+@treturn[2] string code: "closed", "full" or "memory"
 @usage conn:join("lobby")
 */
 static int
@@ -278,7 +278,9 @@ l_join(lua_State *L)
 
     if (conn == NULL)
         return kp_lua_push_closed(L);
-    return kp_lua_push_changed(L, kp_room_join(room, conn));
+    if (room == NULL)
+        return kp_lua_push_no_room(L);
+    return kp_lua_push_joined(L, kp_room_join(room, conn));
 }
 
 /***
@@ -299,6 +301,8 @@ l_leave(lua_State *L)
 
     if (conn == NULL)
         return kp_lua_push_closed(L);
+    if (room == NULL)
+        return kp_lua_push_no_room(L);
     return kp_lua_push_changed(L, kp_room_leave(room, conn));
 }
 

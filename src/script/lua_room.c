@@ -70,7 +70,8 @@ kp_lua_push_room(lua_State *L, struct kelpie_room *room)
     remember_handle(L, room);
 }
 
-/* Pushes the handle of a room, which is made if there is none of that name. [-0, +1] */
+/* Pushes the handle of a room, which is made if there is none of that name.
+ * Returns   NULL, with nil pushed, when that is against the limits of rooms. [-0, +1] */
 static struct kelpie_room *
 push_room_named(lua_State *L, const char *name, size_t len)
 {
@@ -82,7 +83,13 @@ push_room_named(lua_State *L, const char *name, size_t len)
     if (net->loop == NULL) /* kp_net_clear; variables of the script are being closed */
         luaL_error(L, "the server has ended; there are no rooms any more");
     struct handle *handle = new_handle(L);
-    if (kp_room_open(net, &handle->room, name, len) < 0)
+    int rc = kp_room_open(net, &handle->room, name, len);
+    if (rc == KELPIE_EFULL) {
+        lua_pop(L, 1);
+        lua_pushnil(L);
+        return NULL;
+    }
+    if (rc < 0)
         luaL_error(L, "not enough memory");
     remember_handle(L, handle->room);
     return handle->room;
@@ -103,6 +110,19 @@ kp_lua_check_room(lua_State *L, int index)
     room = push_room_named(L, name, len);
     lua_replace(L, index); /* the argument's place keeps the handle alive */
     return room;
+}
+
+int
+kp_lua_push_joined(lua_State *L, int result)
+{
+    return result == KELPIE_EFULL ? kp_lua_push_no_room(L)
+                                  : kp_lua_push_changed(L, result);
+}
+
+int
+kp_lua_push_no_room(lua_State *L)
+{
+    return kp_lua_push_failure(L, "too many rooms, or too long a name", "full");
 }
 
 /* The room of a method's handle. */
@@ -131,7 +151,10 @@ l_gc(lua_State *L)
 Finds or makes the room of that name. Allowed while loading.
 @function room
 @string name any bytes
-@treturn kelpie.room the same one for the same name
+@treturn[1] kelpie.room the same one for the same name
+@treturn[2] nil
+@treturn[2] string message
+@treturn[2] string code: "full" beyond the limits of rooms
 @usage local lobby = kelpie.room("lobby")
 */
 static int
@@ -140,7 +163,8 @@ l_room(lua_State *L)
     size_t len;
     const char *name = luaL_checklstring(L, 1, &len);
 
-    push_room_named(L, name, len);
+    if (push_room_named(L, name, len) == NULL)
+        return kp_lua_push_no_room(L);
     return 1;
 }
 
@@ -162,7 +186,7 @@ l_join(lua_State *L)
 
     kp_generation_check_serving(L, "room:join");
     return conn == NULL ? kp_lua_push_closed(L)
-                        : kp_lua_push_changed(L, kp_room_join(room, conn));
+                        : kp_lua_push_joined(L, kp_room_join(room, conn));
 }
 
 /***

@@ -155,6 +155,8 @@ kelpie_room_open(kelpie *k, kelpie_room **out, const char *name)
 {
     int rc = kp_room_open(&k->net, out, name, strlen(name));
 
+    if (rc == KELPIE_EFULL)
+        return kp_server_fail(k, rc, "room: too many rooms, or too long a name");
     return rc < 0 ? kp_server_fail(k, rc, "room: out of memory") : rc;
 }
 
