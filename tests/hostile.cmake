@@ -5,3 +5,11 @@ foreach(shard RANGE 3)
   add_test(NAME hostile_${shard} COMMAND test_hostile --shard ${shard}/4)
   set_tests_properties(hostile_${shard} PROPERTIES TIMEOUT 900 LABELS hostile)
 endforeach()
+
+# Clients that do everything wrong, by seed; longer by hand.
+add_executable(soak_chaos soak/chaos.c)
+target_link_libraries(soak_chaos PRIVATE test_kit kelpie_archive test_kit)
+foreach(seed RANGE 1 3)
+  add_test(NAME chaos_${seed} COMMAND soak_chaos ${seed} 3)
+  set_tests_properties(chaos_${seed} PROPERTIES TIMEOUT 300 LABELS hostile)
+endforeach()
