@@ -29,9 +29,6 @@
 
 #define POOL_SIZE 64 /* idle coroutines kept, about 1 KiB each */
 
-/* A script may spawn any number of functions; so long a step runs them. */
-#define READY_NS (20 * KP_NS_PER_MS)
-
 static struct kp_task *
 task_of_node(struct kp_node *node)
 {
@@ -306,7 +303,7 @@ kp_task_run_ready(struct kp_generation *gen)
 
     if (kp_list_is_empty(&gen->ready))
         return;
-    uint64_t end_ns = kp_sys_now_ns(sys) + READY_NS;
+    uint64_t end_ns = kp_sys_now_ns(sys) + KP_NET_SHARE_NS;
     kp_list_init(&due);
     kp_list_splice(&due, &gen->ready);
     while (!kp_list_is_empty(&due) && kp_sys_now_ns(sys) < end_ns) {
