@@ -349,7 +349,8 @@ run_call(struct kp_generation *gen, struct call *call)
     call->task->handler = call->handler;
     call->task->conn = call->conn;
     if (call->later) {
-        kp_session_add(call->task); /* which must hear of it when the connection goes */
+        if (call->conn)
+            kp_session_add(call->task); /* which must hear of it when the connection goes */
         kp_task_start_later(call->task, call->n_args);
         return 0;
     }
