@@ -87,8 +87,8 @@ struct kp_net {
     struct kp_node closed; /* on_disconnect is to be asked */
     struct kp_node gone;   /* asked: the descriptor is closed; freed as well if told */
 
-    /* A handler of this step took long: what is left waits for the next one, so that the
-     * answers that are queued go out. Set by the script layer. */
+    /* A handler of this step, or of the one before until this one has begun, took long: what
+     * is left waits, so that the answers that are queued go out. Set by the script layer. */
     bool is_late;
 
     struct kp_map rooms;

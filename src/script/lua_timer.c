@@ -122,6 +122,14 @@ rearm(struct lua_timer *timer)
     (void)rc;
 }
 
+/* Whether clients have waited long enough in this step. */
+static bool
+has_waited_enough(const struct kp_net *net)
+{
+    return net->is_late ||
+           kp_sys_now_ns(&net->env->sys) - net->loop->now_ns >= KP_NET_SHARE_NS;
+}
+
 static void
 on_timer(struct kp_timer *inner, void *arg)
 {
@@ -137,7 +145,7 @@ on_timer(struct kp_timer *inner, void *arg)
         end_timer(gen->L, timer);
     if (rc < 0)
         kp_report_failure(gen, "timer", NULL, gen->script->error);
-    else if (firing.task != NULL && gen->script->net->is_late)
+    else if (firing.task != NULL && has_waited_enough(gen->script->net))
         kp_task_start_later(firing.task, 0);
     else if (firing.task != NULL)
         (void)kp_task_run(firing.task, 0); /* an error was reported */

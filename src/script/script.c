@@ -304,7 +304,8 @@ kp_script_retire(struct kp_script *script)
     assert(!script->in_call);
     /* Who was told that the time is over runs first; not what is spawned by then: a function
      * that spawns the next one each time would keep the old code for ever. */
-    if (!gen || (has_tasks(gen) && !gen->overdue) || has_woken_tasks(gen))
+    if (!gen || (has_tasks(gen) && !gen->overdue) || has_woken_tasks(gen) ||
+        (has_tasks(gen) && script->net->is_late))
         return;
     kp_task_cancel_all(gen);
     script->retiring = NULL;

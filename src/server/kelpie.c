@@ -309,7 +309,7 @@ static bool
 has_work(const kelpie *k)
 {
     return kp_conns_have_work(&k->net) || kp_script_has_work(&k->script) || k->ends_now ||
-           k->rest_is_due;
+           k->rest_is_due || k->net.is_late;
 }
 
 /* How long the loop may sleep: until the next timer, not at all while there is work. */
@@ -332,7 +332,6 @@ static bool
 put_off_rest(kelpie *k)
 {
     k->rest_is_due = k->net.is_late && !k->rest_is_due;
-    k->net.is_late = false;
     return k->rest_is_due;
 }
 
@@ -346,7 +345,6 @@ do_rest(kelpie *k)
     kp_script_retire(&k->script);
     serve_requests(k);
     kp_control_serve(k);
-    k->net.is_late = false; /* the next one begins anew */
 }
 
 int
@@ -360,12 +358,17 @@ kelpie_step(kelpie *k, int timeout_ms)
     if (rc >= 0) {
         kp_guard_begin_step(&k->script.guard);
         kp_loop_dispatch(&k->loop);
-        kp_timers_run(&k->timers, k->loop.now_ns);
+        bool was_late = k->net.is_late;
+        k->net.is_late = false;
+        if (!was_late)
+            kp_timers_run(&k->timers, k->loop.now_ns);
         kp_posts_run(k);
         kp_conns_announce(&k->net);
         kp_conns_deliver(&k->net);
-        if (k->rest_is_due)
+        if (was_late) { /* clients are first now, and get what is theirs */
             kp_conns_flush(&k->net);
+            kp_timers_run(&k->timers, k->loop.now_ns);
+        }
         if (put_off_rest(k))
             kp_conns_flush(&k->net);
         else

@@ -6,7 +6,7 @@ need_nc
 write_script "return {
    on_message = function(conn, line)
       if line == 'loop' then
-         while true do pcall(function() while true do end end) end
+         while true do pcall(function() while true do local _ = {} end end) end
       elseif line == 'hang' then
          os.execute('sleep 15')
       end

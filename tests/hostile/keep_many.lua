@@ -1,6 +1,6 @@
 -- expect: ended
--- Three hundred thousand kept tables.
+-- Fifty thousand kept tables.
 local kept = require("kelpie").keep("kept", {})
 return require("lib.base").handlers(function()
-   for i = 1, 300000 do kept[i] = { i } end
+   for i = 1, 50000 do kept[i] = { i } end
 end)
