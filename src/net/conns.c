@@ -218,14 +218,15 @@ kp_conns_notify(struct kp_net *net, uint64_t share_ns)
     struct kp_node closed;
     struct kelpie_conn *conn;
 
-    if (kp_list_is_empty(&net->closed))
-        return;
-    uint64_t started_ns = kp_sys_now_ns(&net->env->sys);
+    uint64_t started_ns = 0; /* looked at when there is a second one */
     take_list(&closed, &net->closed);
-    do {
-        if ((conn = pop_work(&closed)) != NULL)
-            notify(conn);
-    } while (conn != NULL && kp_sys_now_ns(&net->env->sys) - started_ns < share_ns);
+    while ((conn = pop_work(&closed)) != NULL) {
+        if (!kp_list_is_empty(&closed) && share_ns != KP_NEVER && started_ns == 0)
+            started_ns = kp_sys_now_ns(&net->env->sys);
+        notify(conn);
+        if (started_ns != 0 && kp_sys_now_ns(&net->env->sys) - started_ns >= share_ns)
+            break;
+    }
     put_back(&closed, &net->closed);
 }
 
