@@ -20,6 +20,10 @@
 #include <stdio.h>
 #include <string.h>
 
+/* So many places where nothing was found are remembered: a script that looks for modules in
+ * an endless loop would make a list that takes longer and longer to search. */
+#define MAX_MISSING 1000
+
 void
 kp_sources_init(struct kp_sources *sources, struct kp_script *script)
 {
@@ -193,7 +197,8 @@ find_file(const struct kp_node *files, const char *path)
 static int
 add_missing(struct kp_sources *sources, const char *path, int error)
 {
-    if (error == -ENOMEM || find_file(&sources->missing, path))
+    if (error == -ENOMEM || sources->n_missing >= MAX_MISSING ||
+        find_file(&sources->missing, path))
         return error;
 
     struct kp_source_file *file = file_new(sources_mem(sources), "@", path);
@@ -202,6 +207,7 @@ add_missing(struct kp_sources *sources, const char *path, int error)
     file->on_disk = true;
     file->error = error;
     kp_list_append(&sources->missing, &file->node);
+    sources->n_missing++;
     return error;
 }
 

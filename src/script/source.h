@@ -41,6 +41,7 @@ struct kp_sources {
     size_t n_files;
     struct kp_node
         missing; /* kp_source_file: looked for, but not there or not readable */
+    size_t n_missing;
     char *
         folder; /* of the main file, with its slash: where require looks; NULL for text */
 
