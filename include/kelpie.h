@@ -160,6 +160,9 @@ struct kelpie_options {
      * where it was late, or "": NULL (it is waited for). Only with watchdog_signal */
     void (*on_stuck)(void *arg, const char *what, const char *place);
     void *on_stuck_arg;
+
+    int max_outbound; /* connections that scripts have opened, apart from max_clients: 1000;
+                       * -1: none may be opened */
 };
 
 /*

@@ -117,6 +117,7 @@ open_net(struct script_kit *kit)
     };
     struct kp_net_limits limits = {
         .max_clients = 100,
+        .max_outbound = 100,
         .max_message = 8192,
         .max_outbox = 1 << 20,
         .soft_outbox = 1 << 18,

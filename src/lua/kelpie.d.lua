@@ -22,7 +22,7 @@
 ---exist raises. No method but is_open and queued may be called while loading.
 ---@class kelpie.conn
 ---@field id integer never used again by another connection
----@field number integer the smallest number that was free, from 0; free again when it has gone
+---@field number? integer nil for one of kelpie.connect; else the smallest number that was free, from 0; free again when it has gone
 ---@field peer string address of the client: "127.0.0.1:5312", "[::1]:5312", "unix"
 ---@field listener string name of the listener that accepted it; "" when that has no name
 ---@field data table for the script's own values; survives reloads; another table may be assigned
@@ -316,6 +316,25 @@ function kelpie.after(seconds, fn) end
 ---@return kelpie.timer timer
 ---@overload fun(name: string, seconds: number, fn: fun()): kelpie.timer
 function kelpie.every(seconds, fn) end
+
+---What an outbound connection shall be.
+---@class kelpie.connect_options
+---@field timeout? number seconds until it is given up; default 10
+---@field framing? kelpie.framing default: that of the handlers table
+---@field max_message? integer in bytes; default: that of the handlers table
+
+---Connects to another server; this handler is suspended, everybody else goes on. The connection
+---has the methods and limits of a client's, but no handler is called for it: its messages wait
+---until conn:receive takes them, and when enough wait it is not read any more. `conn.number` is
+---nil, `conn.listener` is "". kelpie.broadcast and kelpie.conns do not reach it. When the peer
+---ends and its messages are received it closes by itself; otherwise close it when it is not
+---needed any more. It survives reloads, kept in kelpie.keep or conn.data. Not while loading.
+---@param address string "127.0.0.1:8080", "[::1]:8080" or "unix:/path"
+---@param options? kelpie.connect_options
+---@return kelpie.conn? conn
+---@return string? message
+---@return string? code "address": it makes no sense; "refused", "timeout", "unreachable"; "full": max_outbound connections (1000), or no free descriptor; "memory"; "retired": the script was replaced and did not end in time; "failed": anything else
+function kelpie.connect(address, options) end
 
 ---Suspends this handler; everybody else goes on. Returns nothing, unless the script was replaced
 ---meanwhile and did not end in time. Not while loading.

@@ -82,7 +82,8 @@ enter_closed(struct kelpie_conn *conn)
     kp_list_remove(&conn->dirty);
     kp_list_remove(&conn->work);
     kp_list_append(&net->closed, &conn->work);
-    net->counters.closed++;
+    if (!conn->outbound)
+        net->counters.closed++;
 }
 
 static void
@@ -144,7 +145,7 @@ acquire(struct kelpie_conn *conn, int fd)
 {
     struct kp_net *net = conn->net;
 
-    int rc = kp_ip_limit_take(net, &conn->peer);
+    int rc = conn->outbound ? 0 : kp_ip_limit_take(net, &conn->peer);
     if (rc < 0)
         return rc;
     conn->counted = rc > 0;
@@ -154,7 +155,10 @@ acquire(struct kelpie_conn *conn, int fd)
     rc = kp_loop_add(net->loop, &conn->source, fd, on_conn_event, conn);
     if (rc < 0)
         goto fail_leave;
-    rc = kp_conn_clock_arm(conn);
+    if (conn->outbound)
+        rc = kp_loop_watch(net->loop, &conn->source, KP_READ, KP_EDGE, 0);
+    if (rc == 0)
+        rc = kp_conn_clock_arm(conn);
     if (rc < 0)
         goto fail_remove;
     return 0;
@@ -187,6 +191,34 @@ kp_conn_open(struct kp_net *net, struct kelpie_conn **out, int fd,
     kp_list_append(&net->fresh, &conn->work);
     net->counters.accepted++;
     kp_log_write(&net->env->log, KELPIE_LOG_TRACE, "conn %llu: open",
+                 (unsigned long long)conn->id);
+    net->hooks.configure(net->hooks.arg, conn);
+    *out = conn;
+    return 0;
+}
+
+int
+kp_conn_open_outbound(struct kp_net *net, struct kelpie_conn **out, int fd,
+                      const union kp_peer *peer, uint32_t number)
+{
+    *out = NULL;
+    struct kelpie_conn *conn = kp_mem_zalloc(&net->env->mem, sizeof(*conn));
+    if (conn == NULL) {
+        kp_conns_give_back(net, number);
+        return -ENOMEM;
+    }
+    init_conn(conn, net, peer, NULL);
+    conn->outbound = true;
+    conn->number = number;
+    conn->blocks = 0;
+    conn->holds = 1;
+    int rc = acquire(conn, fd);
+    if (rc < 0) {
+        kp_mem_free(&net->env->mem, conn, sizeof(*conn));
+        return rc;
+    }
+    kp_sockopt_tune(&net->env->sys, fd, peer);
+    kp_log_write(&net->env->log, KELPIE_LOG_TRACE, "conn %llu: open, outbound",
                  (unsigned long long)conn->id);
     net->hooks.configure(net->hooks.arg, conn);
     *out = conn;

@@ -304,7 +304,7 @@ tell_end(struct kelpie_conn *conn)
 static void
 end_input(struct kelpie_conn *conn)
 {
-    if (conn->has_once && conn->error == 0) {
+    if (conn->has_once && conn->error == 0 && !conn->outbound) {
         /* There is none of the kind that was wished for; what is left may still be messages
          * in the connection's own framing. */
         memset(&conn->frame, 0, sizeof(conn->frame));
@@ -321,6 +321,9 @@ end_input(struct kelpie_conn *conn)
         kp_conn_close(conn, "eof");
     } else if (!conn->input_ended || conn->wants) {
         tell_end(conn);
+        /* What the receiver has said to that is still sent. Nobody else hears of the end. */
+        if (conn->outbound)
+            kp_conn_close(conn, "eof");
     }
 }
 

@@ -25,6 +25,7 @@
 
 #include "conn_clock.h"
 #include "conn_read.h"
+#include "conns.h"
 #include "limit.h"
 #include "wrap.h"
 
@@ -210,23 +211,24 @@ kp_conn_flush_turn(struct kelpie_conn *conn)
 static struct kelpie_conn *
 find_largest(const struct kp_net *net)
 {
-    struct kelpie_conn *largest = NULL;
+    struct kelpie_conn *conn, *largest = NULL;
+    size_t cursor = 0;
 
-    for (size_t i = 0; i < net->by_number_capacity; i++) {
-        struct kelpie_conn *conn = net->by_number[i];
-        if (conn != NULL && conn->outbox.len > 0 &&
+    while ((conn = kp_conns_walk(net, &cursor)) != NULL)
+        if (conn->outbox.len > 0 &&
             (largest == NULL || conn->outbox.len > largest->outbox.len))
             largest = conn;
-    }
     return largest;
 }
 
 static void
 flush_everybody(struct kp_net *net)
 {
-    for (size_t i = 0; i < net->by_number_capacity; i++) {
-        struct kelpie_conn *conn = net->by_number[i];
-        if (conn == NULL || conn->outbox.len == 0 || conn->write_blocked)
+    struct kelpie_conn *conn;
+    size_t cursor = 0;
+
+    while ((conn = kp_conns_walk(net, &cursor)) != NULL) {
+        if (conn->outbox.len == 0 || conn->write_blocked)
             continue;
         /* What follows an empty outbox, on_drain or SHUT_WR, is done in its turn. */
         kp_conn_touch(conn);

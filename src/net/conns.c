@@ -28,20 +28,74 @@
 
 /* ---- the table --------------------------------------------------------------------- */
 
+/* Makes sure that a table has a place with that index. */
 static int
-ensure_number(struct kp_net *net, uint32_t number)
+ensure_place(struct kp_net *net, struct kelpie_conn ***at, size_t *capacity, size_t index)
 {
-    size_t old = net->by_number_capacity;
+    size_t old = *capacity;
 
-    if (number < old)
+    if (index < old)
         return 0;
-    int rc = kp_mem_grow(&net->env->mem, &net->by_number, &net->by_number_capacity,
-                         (size_t)number + 1, sizeof(*net->by_number));
+    int rc = kp_mem_grow(&net->env->mem, at, capacity, index + 1, sizeof(**at));
     if (rc < 0)
         return rc;
-    for (size_t i = old; i < net->by_number_capacity; i++)
-        net->by_number[i] = NULL;
+    for (size_t i = old; i < *capacity; i++)
+        (*at)[i] = NULL;
     return 0;
+}
+
+int
+kp_conns_reserve(struct kp_net *net, uint32_t *out)
+{
+    struct kp_outbound *outbound = &net->outbound;
+    uint32_t number;
+
+    int rc = kp_numbers_take(&outbound->numbers, &number);
+    if (rc < 0)
+        return rc;
+    rc = ensure_place(net, &outbound->at, &outbound->capacity, number);
+    if (rc < 0) {
+        kp_numbers_give(&outbound->numbers, number);
+        return rc;
+    }
+    *out = number | KP_OUTBOUND_NUMBER;
+    return 0;
+}
+
+void
+kp_conns_give_back(struct kp_net *net, uint32_t number)
+{
+    if ((number & KP_OUTBOUND_NUMBER) != 0)
+        kp_numbers_give(&net->outbound.numbers, number & ~KP_OUTBOUND_NUMBER);
+    else
+        kp_numbers_give(&net->numbers, number);
+}
+
+/* Takes a number for an accepted connection; an outbound one brings its own. */
+static int
+take_number(struct kelpie_conn *conn)
+{
+    struct kp_net *net = conn->net;
+
+    if (conn->outbound)
+        return 0;
+    int rc = kp_numbers_take(&net->numbers, &conn->number);
+    if (rc < 0)
+        return rc;
+    rc = ensure_place(net, &net->by_number, &net->by_number_capacity, conn->number);
+    if (rc < 0)
+        kp_numbers_give(&net->numbers, conn->number);
+    return rc;
+}
+
+static struct kelpie_conn **
+place_of(const struct kp_net *net, uint32_t number)
+{
+    uint32_t index = number & ~KP_OUTBOUND_NUMBER;
+
+    if ((number & KP_OUTBOUND_NUMBER) != 0)
+        return index < net->outbound.capacity ? &net->outbound.at[index] : NULL;
+    return index < net->by_number_capacity ? &net->by_number[index] : NULL;
 }
 
 int
@@ -49,23 +103,19 @@ kp_conns_enter(struct kelpie_conn *conn)
 {
     struct kp_net *net = conn->net;
 
-    int rc = kp_numbers_take(&net->numbers, &conn->number);
+    int rc = take_number(conn);
     if (rc < 0)
         return rc;
-    rc = ensure_number(net, conn->number);
-    if (rc < 0)
-        goto fail_give_number;
     /* Ids count up: nobody chooses them, and as they are they spread perfectly. */
     rc = kp_map_add(&net->by_id, &conn->by_id, net->last_id + 1);
-    if (rc < 0)
-        goto fail_give_number;
+    if (rc < 0) {
+        kp_conns_give_back(net, conn->number);
+        return rc;
+    }
     conn->id = ++net->last_id;
-    net->by_number[conn->number] = conn;
+    *place_of(net, conn->number) = conn;
+    net->outbound.count += conn->outbound;
     return 0;
-
-fail_give_number:
-    kp_numbers_give(&net->numbers, conn->number);
-    return rc;
 }
 
 void
@@ -74,8 +124,31 @@ kp_conns_leave(struct kelpie_conn *conn)
     struct kp_net *net = conn->net;
 
     kp_map_remove(&net->by_id, &conn->by_id);
-    net->by_number[conn->number] = NULL;
-    kp_numbers_give(&net->numbers, conn->number);
+    *place_of(net, conn->number) = NULL;
+    net->outbound.count -= conn->outbound;
+    kp_conns_give_back(net, conn->number);
+}
+
+struct kelpie_conn *
+kp_conns_at(const struct kp_net *net, uint32_t number)
+{
+    struct kelpie_conn **place = place_of(net, number);
+
+    return place != NULL ? *place : NULL;
+}
+
+struct kelpie_conn *
+kp_conns_walk(const struct kp_net *net, size_t *cursor)
+{
+    size_t n = net->by_number_capacity;
+
+    while (*cursor < n + net->outbound.capacity) {
+        size_t i = (*cursor)++;
+        struct kelpie_conn *conn = i < n ? net->by_number[i] : net->outbound.at[i - n];
+        if (conn != NULL)
+            return conn;
+    }
+    return NULL;
 }
 
 struct kelpie_conn *
@@ -94,8 +167,7 @@ kp_conns_find(const struct kp_net *net, uint64_t id)
 struct kelpie_conn *
 kp_conns_client(const struct kp_net *net, uint32_t number)
 {
-    struct kelpie_conn *conn =
-        number < net->by_number_capacity ? net->by_number[number] : NULL;
+    struct kelpie_conn *conn = kp_conns_at(net, number);
 
     return conn != NULL && conn->announced && conn->state != KP_CONN_CLOSED ? conn : NULL;
 }
@@ -270,17 +342,21 @@ kp_conns_have_work(const struct kp_net *net)
 void
 kp_conns_close_all(struct kp_net *net, const char *reason)
 {
-    for (size_t i = 0; i < net->by_number_capacity; i++)
-        if (net->by_number[i] != NULL)
-            kp_conn_close(net->by_number[i], reason);
+    struct kelpie_conn *conn;
+    size_t cursor = 0;
+
+    while ((conn = kp_conns_walk(net, &cursor)) != NULL)
+        kp_conn_close(conn, reason);
 }
 
 void
 kp_conns_drop_all(struct kp_net *net, const char *reason)
 {
-    for (size_t i = 0; i < net->by_number_capacity; i++)
-        if (net->by_number[i] != NULL)
-            kp_conn_drop(net->by_number[i], reason, false);
+    struct kelpie_conn *conn;
+    size_t cursor = 0;
+
+    while ((conn = kp_conns_walk(net, &cursor)) != NULL)
+        kp_conn_drop(conn, reason, false);
 }
 
 int

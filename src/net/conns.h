@@ -21,6 +21,19 @@ struct kelpie_conn *kp_conns_next(const struct kp_net *net, size_t *cursor);
 int kp_conns_enter(struct kelpie_conn *conn) KP_MUST_CHECK;
 void kp_conns_leave(struct kelpie_conn *conn);
 
+/* Takes a number for an outbound connection, and gives back one of any kind.
+ * Returns   0; -ENOSPC when max_outbound is reached; -ENOMEM.
+ * Gives     *out, for kp_conn_open_outbound or kp_conns_give_back. */
+int kp_conns_reserve(struct kp_net *net, uint32_t *out) KP_MUST_CHECK;
+void kp_conns_give_back(struct kp_net *net, uint32_t number);
+
+/* Returns the connection with that number, of a client or outbound, in any state; or NULL. */
+struct kelpie_conn *kp_conns_at(const struct kp_net *net, uint32_t number);
+
+/* Walks all connections, in any state, outbound ones last: start with *cursor 0; NULL at the
+ * end. None may open meanwhile. */
+struct kelpie_conn *kp_conns_walk(const struct kp_net *net, size_t *cursor);
+
 /* Returns how many connections exist, whatever their state. */
 size_t kp_conns_count(const struct kp_net *net);
 

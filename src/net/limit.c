@@ -55,7 +55,9 @@ kp_limit_hit(struct kp_net *net, enum kp_limit limit, const union kp_peer *peer,
         !kp_log_allow(log, KEY_BASE + limit, net->loop->now_ns, &repeated))
         return;
     kp_peer_format(name, peer);
-    if (conn != NULL)
+    if (conn != NULL && conn->outbound)
+        snprintf(number, sizeof(number), "connection to ");
+    else if (conn != NULL)
         snprintf(number, sizeof(number), "client #%" PRIu32 " ", conn->number);
     if (repeated > 0)
         snprintf(times, sizeof(times), " (repeated %" PRIu32 " times)", repeated);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "accept.h"
+#include "connect.h"
 #include "conns.h"
 #include "listener.h"
 #include "room.h"
@@ -24,6 +25,7 @@ init_lists(struct kp_net *net)
     kp_list_init(&net->dirty);
     kp_list_init(&net->closed);
     kp_list_init(&net->gone);
+    kp_list_init(&net->outbound.connects);
 }
 
 static int
@@ -56,6 +58,7 @@ kp_net_init(struct kp_net *net, struct kp_env *env, struct kp_loop *loop,
     net->spare_fd = spare_fd;
     init_lists(net);
     kp_numbers_init(&net->numbers, &env->mem, limits->max_clients);
+    kp_numbers_init(&net->outbound.numbers, &env->mem, limits->max_outbound);
     kp_accept_init(net);
     int rc = init_maps(net);
     if (rc < 0)
@@ -77,14 +80,15 @@ fail:
 static void
 end_connections(struct kp_net *net)
 {
+    struct kelpie_conn *conn;
+    size_t cursor = 0;
+
+    kp_connects_end(net);
     kp_conns_drop_all(net, "shutdown");
     kp_conns_notify(net, KP_NEVER);
     kp_conns_reap(net);
     kp_conns_drop_all(net, "shutdown");
-    for (size_t i = 0; i < net->by_number_capacity; i++) {
-        struct kelpie_conn *conn = net->by_number[i];
-        if (conn == NULL)
-            continue;
+    while ((conn = kp_conns_walk(net, &cursor)) != NULL) {
         kp_room_leave_all(conn);
         kp_conn_close_fd(conn);
         kp_conn_free(conn);
@@ -107,7 +111,10 @@ kp_net_clear(struct kp_net *net)
     kp_mem_free(&net->env->mem, net->scratch, KP_NET_SCRATCH_SIZE);
     kp_mem_free(&net->env->mem, net->by_number,
                 net->by_number_capacity * sizeof(*net->by_number));
+    kp_mem_free(&net->env->mem, net->outbound.at,
+                net->outbound.capacity * sizeof(*net->outbound.at));
     kp_numbers_clear(&net->numbers);
+    kp_numbers_clear(&net->outbound.numbers);
     kp_map_clear(&net->by_id);
     kp_map_clear(&net->by_ip);
     kp_map_clear(&net->rooms);

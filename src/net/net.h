@@ -17,10 +17,15 @@
 
 struct kelpie_conn;
 
+/* Numbers of outbound connections have this bit, and a place in net->outbound; they are not
+ * numbers of clients. */
+#define KP_OUTBOUND_NUMBER (UINT32_C(1) << 31)
+
 /* The limits of struct kelpie_options, with defaults filled in. Times: 0 is no limit. */
 struct kp_net_limits {
     uint32_t max_clients;
     uint32_t max_per_ip; /* 0: none */
+    uint32_t max_outbound;
     size_t max_message;
     size_t max_outbox, soft_outbox, max_outbox_total;
     uint64_t idle_timeout_ns, frame_timeout_ns, half_close_timeout_ns, slow_reader_ns;
@@ -77,6 +82,14 @@ struct kp_net {
     struct kelpie_conn **by_number; /* by_number[n]: connection, or NULL */
     size_t by_number_capacity;
     struct kp_numbers numbers;
+    struct kp_outbound {
+        struct kelpie_conn **at; /* [number & ~KP_OUTBOUND_NUMBER], or NULL */
+        size_t capacity;
+        struct kp_numbers numbers; /* also of those that are being connected */
+        size_t count;              /* of connections */
+        struct kp_node connects;   /* struct kp_connect.node */
+        bool is_closed;            /* the server drains: no more of them */
+    } outbound;
     uint64_t last_id;
     struct kp_map by_ip; /* struct kp_ip_count, private to ip_limit.c */
 

@@ -17,6 +17,7 @@ void kp_lua_open_conn(lua_State *L);
 void kp_lua_open_room(lua_State *L);
 void kp_lua_open_timer(lua_State *L);
 void kp_lua_open_keep(lua_State *L);
+void kp_lua_open_connect(lua_State *L);
 
 /* Pushes the one handle of a connection in this generation. [-0, +1] */
 void kp_lua_push_conn(lua_State *L, struct kelpie_conn *conn);
@@ -95,6 +96,9 @@ int kp_lua_push_result(lua_State *L, int result);
 int kp_lua_push_count(lua_State *L, int result);
 int kp_lua_push_changed(lua_State *L, int result);
 int kp_lua_push_closed(lua_State *L);
+
+/* Pushes why there is no outbound connection: nil, message, code. */
+int kp_lua_push_unconnected(lua_State *L, int error);
 
 /* ---- userdata types: lua_type.c ------------------------------------------------------ */
 

@@ -113,13 +113,12 @@ carry_other_roots(struct kp_carry *carry, lua_State *L)
 struct kelpie_conn *
 kp_carry_next_conn(const struct kp_net *net, size_t *cursor)
 {
-    while (*cursor < net->by_number_capacity) {
-        struct kelpie_conn *conn = net->by_number[(*cursor)++];
+    struct kelpie_conn *conn;
 
-        if (conn && !conn->told)
-            return conn;
-    }
-    return NULL;
+    do
+        conn = kp_conns_walk(net, cursor);
+    while (conn && conn->told);
+    return conn;
 }
 
 static void

@@ -14,6 +14,7 @@
 
 #include <string.h>
 
+#include "net/conns.h"
 #include "net/listener.h"
 
 /* ---- handles ------------------------------------------------------------------------- */
@@ -66,8 +67,7 @@ void
 kp_lua_push_conn_id(lua_State *L, uint64_t id, uint32_t number)
 {
     struct kp_net *net = kp_generation_of(L)->script->net;
-    struct kelpie_conn *conn =
-        number < net->by_number_capacity ? net->by_number[number] : NULL;
+    struct kelpie_conn *conn = kp_conns_at(net, number);
 
     luaL_checkstack(L, 4, "connection");
     if (conn != NULL && conn->id == id)
@@ -157,12 +157,22 @@ get_id(lua_State *L)
     return 1;
 }
 
+/* Has a handle of a client its number, or is it one of kelpie.connect? */
+static bool
+is_outbound(const struct kp_lua_conn *handle)
+{
+    return (handle->number & KP_OUTBOUND_NUMBER) != 0;
+}
+
 static int
 get_number(lua_State *L)
 {
     const struct kp_lua_conn *handle = lua_touserdata(L, 1);
 
-    lua_pushinteger(L, (lua_Integer)handle->number);
+    if (is_outbound(handle))
+        lua_pushnil(L);
+    else
+        lua_pushinteger(L, (lua_Integer)handle->number);
     return 1;
 }
 
@@ -221,7 +231,10 @@ l_tostring(lua_State *L)
     char peer[KP_ADDRESS_TEXT_SIZE];
 
     kp_peer_format(peer, &handle->peer);
-    lua_pushfstring(L, "client #%I (%s)", (lua_Integer)handle->number, peer);
+    if (is_outbound(handle))
+        lua_pushfstring(L, "connection to %s", peer);
+    else
+        lua_pushfstring(L, "client #%I (%s)", (lua_Integer)handle->number, peer);
     return 1;
 }
 

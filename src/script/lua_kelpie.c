@@ -426,6 +426,7 @@ kp_lua_open_kelpie(lua_State *L)
     kp_lua_open_room(L);
     kp_lua_open_timer(L);
     kp_lua_open_keep(L);
+    kp_lua_open_connect(L);
     lua_pushinteger(L, (lua_Integer)kp_generation_of(L)->number);
     lua_setfield(L, -2, "generation");
     lua_pushliteral(L, KELPIE_VERSION_STRING);

@@ -220,7 +220,7 @@ kp_script_on_input_end(struct kp_script *script, struct kelpie_conn *conn)
 void
 kp_script_on_drain(struct kp_script *script, struct kelpie_conn *conn)
 {
-    if (script->live)
+    if (script->live && !conn->outbound)
         (void)kp_generation_call(generation_for(script, conn), KP_ON_DRAIN, conn, NULL,
                                  0); /* errors were reported */
 }

@@ -11,22 +11,25 @@
 #define KP_TASK_H
 
 #include "generation.h"
+#include "net/connect.h"
 #include "session.h"
 
 enum kp_wait {
     KP_WAIT_NOTHING, /* idle, running or ready */
     KP_WAIT_SLEEP,   /* kelpie.sleep */
     KP_WAIT_MESSAGE, /* conn:receive */
+    KP_WAIT_CONNECT, /* kelpie.connect */
     KP_WAIT_OTHER,   /* something that calls kp_task_wake */
 };
 
 /* What a task answers to the call that suspended it. */
 enum kp_wake {
     KP_WOKE_OK, /* the call's own result: nothing for sleep, the message for receive */
-    KP_WOKE_TIMEOUT, /* nil, "timed out", "timeout" */
-    KP_WOKE_CLOSED,  /* nil, "connection closed", "closed" */
-    KP_WOKE_RETIRED, /* nil, "generation retired", "retired" */
-    KP_WOKE_FAILED,  /* the call raises "not enough memory" */
+    KP_WOKE_TIMEOUT,   /* nil, "timed out", "timeout" */
+    KP_WOKE_CONNECTED, /* of kelpie.connect: the connection, or nil, message, code */
+    KP_WOKE_CLOSED,    /* nil, "connection closed", "closed" */
+    KP_WOKE_RETIRED,   /* nil, "generation retired", "retired" */
+    KP_WOKE_FAILED,    /* the call raises "not enough memory" */
 };
 
 struct kp_task {
@@ -48,9 +51,11 @@ struct kp_task {
     enum kp_wake woke;
     struct kelpie_conn *waits_for; /* of KP_WAIT_MESSAGE */
     bool is_late;                  /* its limit is over; input was there just then */
-    bool has_once;                 /* of KP_WAIT_MESSAGE: `once` frames it */
+    bool has_once;                 /* `once` frames it, or the connection to be */
     struct kp_framing once;
-    struct kp_timer timer; /* of sleep, or the limit of receive */
+    struct kp_connect *connect; /* of KP_WAIT_CONNECT, and until it is resumed; or NULL */
+    size_t max_message;         /* of the connection to be; 0: as configured */
+    struct kp_timer timer;      /* of sleep, or the limit of receive */
 };
 
 /* Takes a task from the pool, or makes one; its coroutine's stack is empty. Runs protected.
@@ -89,6 +94,17 @@ int kp_task_sleep(lua_State *L, uint64_t duration_ns);
  * kp_conn_want_message. Raises when another task waits for that connection's messages. */
 int kp_task_receive(lua_State *L, struct kelpie_conn *conn, const struct kp_framing *once,
                     uint64_t timeout_ns);
+
+/* The same until a connection is there, or is known not to come. wish says what it shall be;
+ * it is copied. */
+struct kp_connect_wish {
+    struct kp_address address;
+    uint64_t timeout_ns;
+    bool has_framing;
+    struct kp_framing framing;
+    size_t max_message; /* 0: of the handlers table */
+};
+int kp_task_connect(lua_State *L, const struct kp_connect_wish *wish);
 
 /* Makes a suspended task ready, with what it shall answer. */
 void kp_task_wake(struct kp_task *task, enum kp_wake woke);

@@ -1,8 +1,8 @@
 /*
  * task_wait.c - how a task suspends, and what wakes it
  *
- *     kp_task_sleep, kp_task_receive   called by Lua, through the bindings: note what the
- *                                      task waits for, and yield (kp_coroutine_suspend)
+ *     kp_task_sleep, kp_task_receive,  called by Lua, through the bindings: note what the
+ *     kp_task_connect                  task waits for, and yield (kp_coroutine_suspend)
  *     kp_task_wake                     puts it on gen->ready, to be resumed in this step
  *     kp_task_resume, kp_task_deliver  resume it at once
  *
@@ -28,6 +28,8 @@ kp_task_stop_waiting(struct kp_task *task)
         kp_session_set_receiver(task->waits_for, NULL);
         kp_conn_unwant_message(task->waits_for);
     }
+    kp_connect_free(task->connect);
+    task->connect = NULL;
     task->waits_for = NULL;
     task->wait = KP_WAIT_NOTHING;
 }
@@ -97,6 +99,34 @@ kp_task_receive(lua_State *L, struct kelpie_conn *conn, const struct kp_framing 
     return suspend(L, task, KP_WAIT_MESSAGE);
 }
 
+/* The end of an attempt. It stays with the task until that runs: only then a connection is
+ * made of it, so that nobody has to close one that no script has ever seen. */
+static void
+on_connected(void *arg, struct kp_connect *connect)
+{
+    struct kp_task *task = arg;
+
+    task->connect = NULL;
+    kp_task_wake(task, KP_WOKE_CONNECTED);
+    task->connect = connect;
+}
+
+int
+kp_task_connect(lua_State *L, const struct kp_connect_wish *wish)
+{
+    kp_coroutine_check_suspend(L);
+
+    struct kp_task *task = kp_generation_of(L)->current;
+    int rc = kp_connect_start(task->gen->script->net, &task->connect, &wish->address,
+                              wish->timeout_ns, on_connected, task);
+    if (rc < 0)
+        return kp_lua_push_unconnected(L, rc);
+    task->has_once = wish->has_framing;
+    task->once = wish->framing;
+    task->max_message = wish->max_message;
+    return suspend(L, task, KP_WAIT_CONNECT);
+}
+
 /* --- waking ---------------------------------------------------------------------------- */
 
 void
@@ -145,6 +175,8 @@ struct resumption {
     struct kp_task *task;
     const void *message;
     size_t len;
+    struct kp_connect *connect; /* of KP_WOKE_CONNECTED */
+    struct kelpie_conn *conn;   /* made of it */
     int n_args;
 };
 
@@ -155,6 +187,23 @@ static const char *const failures[][2] = {
     [KP_WOKE_RETIRED] = {"generation retired", "retired"},
 };
 
+/* Makes the connection and pushes it, or why there is none. */
+static int
+push_connected(lua_State *L, struct resumption *resumption)
+{
+    struct kp_task *task = resumption->task;
+    int rc = kp_connect_take(resumption->connect, &resumption->conn);
+
+    if (rc < 0)
+        return kp_lua_push_unconnected(L, rc);
+    if (task->has_once)
+        kp_conn_set_framing(resumption->conn, &task->once);
+    if (task->max_message > 0)
+        resumption->conn->max_message = task->max_message;
+    kp_lua_push_conn(L, resumption->conn);
+    return 1;
+}
+
 /* Pushes the results of the suspended call onto the task's stack. */
 static int
 push_resumption(lua_State *L)
@@ -163,26 +212,33 @@ push_resumption(lua_State *L)
     struct kp_task *task = resumption->task;
     int n = 1;
 
-    if (task->woke == KP_WOKE_OK)
+    luaL_checkstack(task->co, 3, "too many values");
+    if (task->woke == KP_WOKE_CONNECTED)
+        n = push_connected(L, resumption);
+    else if (task->woke == KP_WOKE_OK)
         lua_pushlstring(L, resumption->message, resumption->len);
     else
         n = kp_lua_push_failure(L, failures[task->woke][0], failures[task->woke][1]);
-    luaL_checkstack(task->co, n, "too many values");
     lua_xmove(L, task->co, n);
     resumption->n_args = n;
     return 0;
 }
 
 static int
-resume_with(struct kp_task *task, const void *message, size_t len)
+resume_with(struct kp_task *task, const void *message, size_t len,
+            struct kp_connect *connect)
 {
-    struct resumption resumption = {task, message, len, 0};
+    struct resumption resumption = {task, message, len, connect, NULL, 0};
     bool has_results = message || task->woke != KP_WOKE_OK;
 
     lua_pop(task->co, 1); /* the mark of the suspension */
     if (has_results &&
-        kp_generation_enter(task->gen, push_resumption, &resumption, 0) < 0)
+        kp_generation_enter(task->gen, push_resumption, &resumption, 0) < 0) {
         task->woke = KP_WOKE_FAILED;
+        if (resumption.conn)
+            kp_conn_drop(resumption.conn, "out of memory", false);
+    }
+    kp_connect_free(connect);
     return kp_task_run(task, resumption.n_args);
 }
 
@@ -195,14 +251,20 @@ kp_task_deliver(struct kp_task *task, const void *message, size_t len)
     task->woke = KP_WOKE_OK;
     gen->message = message ? message : "";
     gen->message_len = len;
-    (void)resume_with(task, gen->message, len); /* an error was reported */
+    (void)resume_with(task, gen->message, len, NULL); /* an error was reported */
     gen->message = NULL;
 }
 
 int
 kp_task_resume(struct kp_task *task, enum kp_wake woke)
 {
+    struct kp_connect *connect = task->connect;
+
+    if (woke == KP_WOKE_CONNECTED)
+        task->connect = NULL; /* it is not given up */
+    else
+        connect = NULL;
     kp_task_stop_waiting(task);
     task->woke = woke;
-    return resume_with(task, NULL, 0);
+    return resume_with(task, NULL, 0, connect);
 }

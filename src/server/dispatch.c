@@ -61,7 +61,7 @@ dispatch_message(void *arg, struct kelpie_conn *conn, const void *message, size_
 {
     kelpie *k = arg;
 
-    if (k->handlers.on_message != NULL) {
+    if (k->handlers.on_message != NULL && !conn->outbound) {
         k->in_handler = true;
         int result = k->handlers.on_message(conn, message, len, k->handlers_arg);
         k->in_handler = false;

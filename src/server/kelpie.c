@@ -243,6 +243,7 @@ begin_drain(kelpie *k)
     kp_listeners_stop(&k->net);
     kp_script_on_shutdown(&k->script);
     kp_conns_close_all(&k->net, "shutdown");
+    kp_connects_close(&k->net);
     if (k->drain_timeout_ns > 0 &&
         kp_timer_start(&k->timers, &k->drain_timer,
                        k->loop.now_ns + k->drain_timeout_ns) < 0)

@@ -30,6 +30,7 @@ static const struct kelpie_options default_options = {
     .drain_timeout_ms = 10000,
     .lua_memory = 64 * MIB,
     .probation_ms = 10000,
+    .max_outbound = 1000,
 };
 
 static const struct {
@@ -97,6 +98,7 @@ fill_defaults(struct kelpie_options *out)
     FILL(drain_timeout_ms);
     FILL(lua_memory);
     FILL(probation_ms);
+    FILL(max_outbound);
     if (out->soft_outbox > out->max_outbox)
         out->soft_outbox = out->max_outbox;
 }
@@ -131,6 +133,7 @@ kp_options_to_net(const struct kelpie_options *options, struct kp_net_limits *ou
     *out = (struct kp_net_limits){
         .max_clients = (uint32_t)options->max_clients,
         .max_per_ip = options->max_per_ip < 0 ? 0 : (uint32_t)options->max_per_ip,
+        .max_outbound = options->max_outbound < 0 ? 0 : (uint32_t)options->max_outbound,
         .max_message = options->max_message,
         .max_outbox = options->max_outbox,
         .soft_outbox = options->soft_outbox,

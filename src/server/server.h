@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "net/connect.h"
 #include "net/conns.h"
 #include "net/listener.h"
 #include "net/room.h"

@@ -13,7 +13,7 @@ kelpie_get_stats(const kelpie *k, struct kelpie_stats *stats)
     struct kelpie_stats all = {
         .size = stats->size,
         .generation = k->script.live != NULL ? k->script.live->number : 0,
-        .clients = kp_conns_count(&k->net),
+        .clients = kp_conns_count(&k->net) - k->net.outbound.count,
         .accepted = net->accepted,
         .refused = net->refused,
         .closed = net->closed,

@@ -1,0 +1,238 @@
+/*
+ * connect.c - connections that we open ourselves
+ *
+ *     kp_connect_start   a nonblocking socket, connect(2), and a watch for writability
+ *     on_writable        the kernel knows: SO_ERROR says what
+ *     on_timeout         it does not, and nobody waits any longer
+ *     kp_connect_take    the connection, made by who asked for it, when that runs again
+ *
+ * Also an attempt that has succeeded at once, as over a unix socket, is told by the loop: so
+ * there is one way only. The place in the table (max_outbound) is taken first, since nothing
+ * is more useless than a connection that we have asked for and must close again.
+ *
+ * An attempt belongs to who asked. The net only keeps a list of those that have something
+ * open, and closes that when it ends.
+ */
+#include "connect.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "conns.h"
+#include "kelpie.h"
+
+/* ---- addresses --------------------------------------------------------------------- */
+
+static int
+refuse(char *why, size_t why_size, const char *text, const char *reason)
+{
+    snprintf(why, why_size, "address \"%.60s\": %s", text, reason);
+    return KELPIE_EADDRESS;
+}
+
+/* Returns what is wrong with an address that a listener could have, or NULL. */
+static const char *
+problem_of(const struct kp_address *address, const char *text)
+{
+    if (address->name[0] != '\0')
+        return "a name in front is for listeners only";
+    if (address->inherited_fd >= 0)
+        return "a descriptor is for listeners only";
+    if (address->addr.any.sa_family == AF_UNIX)
+        return NULL;
+    if (text[0] == '*' || text[strspn(text, "0123456789")] == '\0' || text[0] == ':')
+        return "the host is missing; write one as in 127.0.0.1:8080";
+    if (kp_address_port(&address->addr.any) == 0)
+        return "there is nothing at port 0";
+    return NULL;
+}
+
+int
+kp_connect_address(struct kp_address *out, const char *text, char *why, size_t why_size)
+{
+    int rc = kp_address_parse(out, text, why, why_size);
+
+    if (rc < 0)
+        return rc;
+    const char *problem = problem_of(out, text);
+    return problem == NULL ? 0 : refuse(why, why_size, text, problem);
+}
+
+/* ---- the end of an attempt --------------------------------------------------------- */
+
+static void
+close_socket(struct kp_connect *connect)
+{
+    if (connect->source.fd < 0)
+        return;
+    kp_loop_remove(connect->net->loop, &connect->source);
+    (void)kp_sys_close(&connect->net->env->sys,
+                       connect->source.fd); /* nothing was sent */
+    connect->source.fd = -1;
+}
+
+/* Nothing is waited for any more; a connected socket stays open. */
+static void
+settle(struct kp_connect *connect, int result)
+{
+    struct kp_net *net = connect->net;
+
+    connect->result = result;
+    kp_timer_cancel(net->timers, &connect->timer);
+    if (result == 0) {
+        kp_loop_remove(net->loop, &connect->source);
+        return;
+    }
+    kp_list_remove(&connect->node);
+    close_socket(connect);
+    if (connect->number != 0)
+        kp_conns_give_back(net, connect->number);
+    connect->number = 0;
+}
+
+static void
+finish(struct kp_connect *connect, int result)
+{
+    settle(connect, result);
+    connect->fn(connect->arg, connect);
+}
+
+/* Asking takes the error from the socket, so what the event had asked already counts. */
+static int
+result_of(struct kp_connect *connect, const struct kp_event *event)
+{
+    int error = 0;
+    socklen_t len = sizeof(error);
+
+    if (event->error != 0)
+        return -event->error;
+    int rc = kp_sys_getsockopt(&connect->net->env->sys, connect->source.fd, SOL_SOCKET,
+                               SO_ERROR, &error, &len);
+    return rc < 0 ? rc : -error;
+}
+
+static void
+on_writable(void *arg, const struct kp_event *event)
+{
+    finish(arg, result_of(arg, event));
+}
+
+static void
+on_timeout(struct kp_timer *timer, void *arg)
+{
+    (void)timer; /* the attempt's own */
+    finish(arg, -ETIMEDOUT);
+}
+
+/* ---- life -------------------------------------------------------------------------- */
+
+static int
+begin(struct kp_connect *connect, const struct kp_address *address, uint64_t timeout_ns)
+{
+    struct kp_net *net = connect->net;
+    struct kp_sys *sys = &net->env->sys;
+    uint64_t now_ns = kp_sys_now_ns(sys);
+    uint64_t longest_ns = KP_NEVER - 1 - now_ns;
+
+    int rc = kp_conns_reserve(net, &connect->number);
+    if (rc < 0)
+        return rc == -ENOSPC ? KELPIE_EFULL : rc;
+    int fd = kp_sys_socket(sys, address->addr.any.sa_family, SOCK_STREAM, 0);
+    if (fd < 0)
+        return fd;
+    connect->source.fd = fd; /* from here on it is closed by close_socket */
+    rc = kp_sys_connect(sys, fd, &address->addr.any, address->len);
+    if (rc < 0 && rc != -EINPROGRESS)
+        return rc;
+    rc = kp_loop_add(net->loop, &connect->source, fd, on_writable, connect);
+    if (rc == 0)
+        rc = kp_loop_watch(net->loop, &connect->source, KP_WRITE, KP_EDGE, 0);
+    if (rc < 0)
+        return rc;
+    return kp_timer_start(net->timers, &connect->timer,
+                          now_ns + (timeout_ns < longest_ns ? timeout_ns : longest_ns));
+}
+
+int
+kp_connect_start(struct kp_net *net, struct kp_connect **out,
+                 const struct kp_address *address, uint64_t timeout_ns, kp_connect_fn *fn,
+                 void *arg)
+{
+    *out = NULL;
+    if (net->outbound.is_closed)
+        return -ECANCELED;
+    struct kp_connect *connect = kp_mem_zalloc(&net->env->mem, sizeof(*connect));
+    if (connect == NULL)
+        return -ENOMEM;
+    connect->net = net;
+    connect->result = KP_CONNECT_PENDING;
+    connect->fn = fn;
+    connect->arg = arg;
+    kp_source_init(&connect->source);
+    connect->source.fd = -1;
+    kp_timer_init(&connect->timer, on_timeout, connect);
+    kp_list_init(&connect->node);
+    kp_list_append(&net->outbound.connects, &connect->node);
+    kp_peer_set(&connect->peer, &address->addr.any, address->len);
+    int rc = begin(connect, address, timeout_ns);
+    if (rc < 0) {
+        kp_connect_free(connect);
+        return rc;
+    }
+    *out = connect;
+    return 0;
+}
+
+int
+kp_connect_take(struct kp_connect *connect, struct kelpie_conn **out)
+{
+    *out = NULL;
+    if (connect->result < 0)
+        return connect->result;
+    uint32_t number = connect->number;
+    connect->number = 0;
+    int rc = kp_conn_open_outbound(connect->net, out, connect->source.fd, &connect->peer,
+                                   number);
+    if (rc < 0)
+        return rc;
+    connect->source.fd = -1;
+    kp_list_remove(&connect->node);
+    return 0;
+}
+
+void
+kp_connect_free(struct kp_connect *connect)
+{
+    if (connect == NULL)
+        return;
+    settle(connect, -ECANCELED);
+    kp_mem_free(&connect->net->env->mem, connect, sizeof(*connect));
+}
+
+/* ---- all of them ------------------------------------------------------------------- */
+
+void
+kp_connects_close(struct kp_net *net)
+{
+    struct kp_node *node;
+
+    net->outbound.is_closed = true;
+    while ((node = kp_list_pop(&net->outbound.connects)) != NULL) {
+        struct kp_connect *connect = kp_container_of(node, struct kp_connect, node);
+        if (connect->result == KP_CONNECT_PENDING)
+            finish(connect, -ECANCELED);
+        else
+            settle(connect, -ECANCELED); /* that it had succeeded is told already */
+    }
+}
+
+void
+kp_connects_end(struct kp_net *net)
+{
+    struct kp_node *node;
+
+    net->outbound.is_closed = true;
+    while ((node = kp_list_pop(&net->outbound.connects)) != NULL)
+        settle(kp_container_of(node, struct kp_connect, node), -ECANCELED);
+}

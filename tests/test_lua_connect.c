@@ -1,0 +1,318 @@
+/*
+ * test_lua_connect.c - kelpie.connect: scripts that are clients of another server
+ *
+ * The other server is a listening socket of the test, on a free port of the loopback.
+ */
+#include "bind_kit.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net/connect.h"
+#include "script/bind.h"
+
+#define T(name) cmocka_unit_test_setup_teardown(name, sk_setup, sk_teardown)
+
+/* ---- the other server ---------------------------------------------------------------- */
+
+struct other {
+    int fd;
+    int port;
+};
+
+static struct other
+other_open(void)
+{
+    struct sockaddr_in addr = {.sin_family = AF_INET};
+    socklen_t len = sizeof addr;
+    struct other other = {.fd = socket(AF_INET, SOCK_STREAM, 0)};
+
+    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_true(other.fd >= 0);
+    assert_int_equal(bind(other.fd, (struct sockaddr *)&addr, sizeof addr), 0);
+    assert_int_equal(listen(other.fd, 16), 0);
+    assert_int_equal(getsockname(other.fd, (struct sockaddr *)&addr, &len), 0);
+    other.port = ntohs(addr.sin_port);
+    return other;
+}
+
+/* Does steps until a descriptor can be read, ten seconds at most. */
+static void
+wait_readable(struct script_kit *kit, int fd)
+{
+    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+
+    for (int i = 0; i < 1000; i++) {
+        sk_settle(kit);
+        if (poll(&poll_fd, 1, 10) > 0)
+            return;
+    }
+    fail_msg("nothing to read in ten seconds");
+}
+
+static int
+other_accept(struct script_kit *kit, const struct other *other)
+{
+    wait_readable(kit, other->fd);
+    int fd = accept(other->fd, NULL, NULL);
+    assert_true(fd >= 0);
+    return fd;
+}
+
+static void
+say(int fd, const char *text)
+{
+    assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
+}
+
+/* Reads exactly that text; "" is the end. */
+static void
+hears(struct script_kit *kit, int fd, const char *text)
+{
+    char heard[1000];
+    size_t len = 0;
+
+    do {
+        wait_readable(kit, fd);
+        ssize_t n = recv(fd, heard + len, sizeof heard - 1 - len, 0);
+        assert_true(n >= 0);
+        len += (size_t)n;
+        heard[len] = '\0';
+        if (n == 0)
+            break;
+    } while (len < strlen(text));
+    assert_string_equal(heard, text);
+}
+
+/* Does steps until that was printed, and no more. */
+static void
+prints(struct script_kit *kit, const char *text)
+{
+    for (int i = 0; i < 1000 && strlen(kit->printed) < strlen(text); i++) {
+        sk_settle(kit);
+        if (strlen(kit->printed) < strlen(text))
+            (void)poll(NULL, 0, 10);
+    }
+    sk_printed(kit, text);
+}
+
+/* Runs a text in which PORT is the other server's. */
+static void
+run_with_port(struct script_kit *kit, int port, const char *text)
+{
+    char all[4000];
+
+    snprintf(all, sizeof all, "local address = '127.0.0.1:%d'\n%s", port, text);
+    sk_run(kit, all);
+}
+
+/* ---- the plain way ------------------------------------------------------------------- */
+
+static void
+given_a_server_when_connecting_then_messages_go_both_ways(void **state)
+{
+    struct script_kit *kit = *state;
+    struct other other = other_open();
+
+    sk_load(kit, "return { framing = 'line',\n"
+                 "   on_connect = function() print('no') end,\n"
+                 "   on_message = function() print('no') end,\n"
+                 "   on_disconnect = function() print('no') end }");
+    run_with_port(
+        kit, other.port,
+        "local c = assert(kelpie.connect(address))\n"
+        "print(c.number, c.listener == '', c.peer == address, c:is_open())\n"
+        "print(tostring(c) == 'connection to ' .. address, kelpie.find(c.id) == c)\n"
+        "for x in kelpie.conns() do print('no') end\n"
+        "print(kelpie.broadcast('no'))\n"
+        "c:send('hello')\n"
+        "print(c:receive()) print(c:receive(3)) print(c:receive())\n"
+        "print(c:receive()) print(c:send('x'))");
+    int fd = other_accept(kit, &other);
+    hears(kit, fd, "hello\n");
+    say(fd, "one\nabctwo\n");
+    close(fd);
+
+    prints(kit, "nil\ttrue\ttrue\ttrue\ntrue\ttrue\n0\none\nabc\ntwo\n"
+                "nil\tconnection closed\tclosed\ntrue\n");
+    close(other.fd);
+}
+
+static void
+given_messages_that_nobody_wants_when_they_come_then_they_wait(void **state)
+{
+    struct script_kit *kit = *state;
+    struct other other = other_open();
+
+    sk_load(kit, "return {}");
+    run_with_port(kit, other.port,
+                  "local c = assert(kelpie.connect(address)) print('there')\n"
+                  "kelpie.sleep(5)\n"
+                  "for i = 1, 3 do print(c:receive(nil, 1)) end");
+    int fd = other_accept(kit, &other);
+    prints(kit, "there\n");
+    say(fd, "one\ntwo\n");
+    close(fd);
+    sk_settle(kit);
+    sk_pass(kit, 5000);
+
+    prints(kit, "one\ntwo\nnil\tconnection closed\tclosed\n");
+    assert_int_equal(kit->net.outbound.count, 0);
+    close(other.fd);
+}
+
+static void
+given_a_unix_socket_when_connecting_then_it_works(void **state)
+{
+    struct script_kit *kit = *state;
+    char dir[] = "/tmp/kelpie-connect-XXXXXX", text[300];
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+
+    assert_non_null(mkdtemp(dir));
+    snprintf(addr.sun_path, sizeof addr.sun_path, "%s/socket", dir);
+    struct other other = {.fd = socket(AF_UNIX, SOCK_STREAM, 0)};
+    assert_int_equal(bind(other.fd, (struct sockaddr *)&addr, sizeof addr), 0);
+    assert_int_equal(listen(other.fd, 16), 0);
+    sk_load(kit, "return {}");
+    snprintf(text, sizeof text,
+             "local c = assert(kelpie.connect('unix:%s', { framing = 'netstring' }))\n"
+             "c:send('hello') print(c.peer, c:receive())\n",
+             addr.sun_path);
+    sk_run(kit, text);
+    int fd = other_accept(kit, &other);
+    hears(kit, fd, "5:hello,");
+    say(fd, "3:bye,");
+    prints(kit, "unix\tbye\n");
+
+    close(fd);
+    close(other.fd);
+    unlink(addr.sun_path);
+    snprintf(text, sizeof text, "print(kelpie.connect('unix:%s'))", addr.sun_path);
+    sk_run(kit, text);
+    prints(kit, "nil\tconnection refused: there is no such socket\trefused\n");
+    rmdir(dir);
+}
+
+/* ---- what may go wrong --------------------------------------------------------------- */
+
+static void
+given_addresses_that_make_no_sense_when_connecting_then_it_says_so(void **state)
+{
+    struct script_kit *kit = *state;
+
+    bk_run(kit,
+           "for _, a in ipairs { '*:80', ':80', '80', 'fd:3', 'web=127.0.0.1:80', '',\n"
+           "      '127.0.0.1:0', '127.0.0.1:80\\0' } do\n"
+           "   local c, why, code = kelpie.connect(a)\n"
+           "   print(c, code, #why > 10)\n"
+           "end\n"
+           "try(kelpie.connect) try(kelpie.connect, 'x', 5)\n"
+           "try(kelpie.connect, 'x', { timeot = 5 })\n"
+           "try(kelpie.connect, 'x', { timeout = -1 })\n"
+           "try(kelpie.connect, 'x', { max_message = 0 })",
+           "nil\taddress\ttrue\nnil\taddress\ttrue\nnil\taddress\ttrue\n"
+           "nil\taddress\ttrue\nnil\taddress\ttrue\nnil\taddress\ttrue\n"
+           "nil\taddress\ttrue\nnil\taddress\ttrue\n"
+           "bad argument #1 to 'kelpie.connect' (string expected, got no value)\n"
+           "bad argument #2 to 'kelpie.connect' (table expected, got number)\n"
+           "bad argument #2 to 'kelpie.connect' (unknown option 'timeot' (did you mean "
+           "'timeout'?))\n"
+           "bad argument #2 to 'kelpie.connect' (timeout: a number of seconds expected, "
+           "0 or "
+           "more)\n"
+           "bad argument #2 to 'kelpie.connect' (max_message: a whole number of bytes, "
+           "at least "
+           "1)\n");
+}
+
+static void
+given_nobody_listens_when_connecting_then_it_is_refused(void **state)
+{
+    struct script_kit *kit = *state;
+    struct other other = other_open();
+
+    close(other.fd);
+    sk_load(kit, "return {}");
+    run_with_port(kit, other.port, "print(kelpie.connect(address))");
+
+    prints(kit, "nil\tconnection refused\trefused\n");
+    assert_true(kp_list_is_empty(&kit->net.outbound.connects));
+}
+
+/* An attempt whose event is not looked at until its time is over: the clock jumps. */
+static void
+given_no_answer_when_the_time_is_over_then_it_is_given_up(void **state)
+{
+    struct script_kit *kit = *state;
+    struct other other = other_open();
+
+    sk_load(kit, "return {}");
+    run_with_port(kit, other.port, "print(kelpie.connect(address, { timeout = 0 }))");
+    sk_settle(kit);
+    sk_pass(kit, 1);
+    char *text = kit->printed;
+    bool is_over = strcmp(text, "nil\ttimed out\ttimeout\n") == 0;
+    bool is_there = strncmp(text, "connection to ", 14) == 0;
+    assert_true(is_over || is_there);
+    close(other.fd);
+}
+
+static void
+given_the_limit_is_reached_when_connecting_then_it_is_full(void **state)
+{
+    struct script_kit *kit = *state;
+    struct other other = other_open();
+
+    kit->net.outbound.numbers.limit = 1;
+    sk_load(kit, "return {}");
+    run_with_port(kit, other.port,
+                  "local c = assert(kelpie.connect(address))\n"
+                  "print(kelpie.connect(address)) c:abort() kelpie.sleep(1)\n"
+                  "print((kelpie.connect(address)))");
+    int fd = other_accept(kit, &other);
+    prints(kit, "nil\tmax_outbound connections are open\tfull\n");
+    sk_pass(kit, 1000);
+    int second = other_accept(kit, &other);
+    sk_settle(kit);
+
+    assert_int_equal(strncmp(kit->printed, "connection to ", 14), 0);
+    close(fd);
+    close(second);
+    close(other.fd);
+}
+
+static void
+given_an_attempt_when_everything_ends_then_nothing_is_left(void **state)
+{
+    struct script_kit *kit = *state;
+    struct other other = other_open();
+
+    sk_load(kit, "return {}");
+    run_with_port(kit, other.port, "print(kelpie.connect(address))");
+    sk_step(kit); /* it runs and suspends; the teardown looks for what is left */
+    close(other.fd);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(given_a_server_when_connecting_then_messages_go_both_ways),
+        T(given_messages_that_nobody_wants_when_they_come_then_they_wait),
+        T(given_a_unix_socket_when_connecting_then_it_works),
+        T(given_addresses_that_make_no_sense_when_connecting_then_it_says_so),
+        T(given_nobody_listens_when_connecting_then_it_is_refused),
+        T(given_no_answer_when_the_time_is_over_then_it_is_given_up),
+        T(given_the_limit_is_reached_when_connecting_then_it_is_full),
+        T(given_an_attempt_when_everything_ends_then_nothing_is_left),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
