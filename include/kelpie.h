@@ -156,7 +156,7 @@ struct kelpie_options {
     int watchdog_signal;
     /* the last resort for a call that has not ended 2 s after it should have: it hangs in C.
      * Called once for it, on the watchdog's thread, whose only use is to say so and to end
-     * the process; nothing of kelpie may be called. what: "on_message"; place: "FILE:LINE"
+     * the process; nothing of kelpie may be called. what: "on_message", or "a call"; place: "FILE:LINE"
      * where it was late, or "": NULL (it is waited for). Only with watchdog_signal */
     void (*on_stuck)(void *arg, const char *what, const char *place);
     void *on_stuck_arg;
@@ -173,7 +173,9 @@ struct kelpie_options {
  *                  starts a thread for the server, which sleeps while no Lua runs; when a call
  *                  is late it signals the thread that runs the server. Costs some 40
  *                  instructions a message, and what a second thread costs any process:
- *                  system calls are a little dearer.
+ *                  system calls are a little dearer. On a machine with too much to do a
+ *                  limit counts once half of it was spent on a processor, or when five times
+ *                  as much is over.
  *     by polling   watchdog_signal is 0, or the thread could not be made (a warning says so).
  *                  Lua looks at the clock every 1,000 instructions, which needs half more
  *                  instructions for a short handler, and twice as many for loops.

@@ -143,6 +143,7 @@ struct fault_sys {
     /* A clock that tests move. */
     bool clock_is_fake;
     _Atomic uint64_t clock_ns;
+    _Atomic uint64_t starved_ns; /* of it, what no thread has used */
 };
 
 /* The table; its arg is the struct fault_sys. */
@@ -159,6 +160,9 @@ void fault_sys_fail_from(struct fault_sys *sys, enum fault_call call, size_t nth
 /* Stops the clock at a time, and moves it on. */
 void fault_clock_set(struct fault_sys *sys, uint64_t now_ns);
 void fault_clock_advance(struct fault_sys *sys, uint64_t by_ns);
+
+/* Moves it on while every thread waits for a processor. */
+void fault_clock_starve(struct fault_sys *sys, uint64_t by_ns);
 
 /* ---- both ---- */
 

@@ -398,6 +398,15 @@ fault_now_ns(void *arg)
     return sys->clock_is_fake ? sys->clock_ns : sys->behind->now_ns(sys->behind_arg);
 }
 
+static uint64_t
+fault_cpu_ns(void *arg, pthread_t thread)
+{
+    struct fault_sys *sys = arg;
+
+    return sys->clock_is_fake ? sys->clock_ns - sys->starved_ns
+                              : sys->behind->cpu_ns(sys->behind_arg, thread);
+}
+
 static int
 fault_thread(void *arg, pthread_t *out, void *(*fn)(void *fn_arg), void *fn_arg)
 {
@@ -440,6 +449,7 @@ const struct kp_sys_calls fault_sys_calls = {
     .random = fault_random,
     .max_files = fault_max_files,
     .now_ns = fault_now_ns,
+    .cpu_ns = fault_cpu_ns,
     .thread = fault_thread,
     .sigaction = fault_sigaction,
 };
@@ -475,4 +485,11 @@ void
 fault_clock_advance(struct fault_sys *sys, uint64_t by_ns)
 {
     sys->clock_ns += by_ns;
+}
+
+void
+fault_clock_starve(struct fault_sys *sys, uint64_t by_ns)
+{
+    sys->clock_ns += by_ns;
+    sys->starved_ns += by_ns;
 }

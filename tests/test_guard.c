@@ -1,9 +1,9 @@
 /*
  * test_guard.c - the thread that notices late calls, and the signal that it sends
  *
- * Most tests have no thread: the script itself lets the guard look, at a clock that it moves,
- * and the signal that the guard sends to its own thread arrives before pthread_kill returns.
- * So every moment is where the test wants it. The last tests have the real thread.
+ * There is no thread: the script itself lets the guard look, at a clock that it moves, and
+ * the signal that the guard sends to its own thread arrives before pthread_kill returns. So
+ * every moment is where the test wants it. test_guard_thread.c has the real thread.
  */
 #include <errno.h>
 #include <signal.h>
@@ -11,12 +11,34 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/thread.h"
 #include "script_kit.h"
 
 static struct kp_guard *
 guard_of(struct script_kit *kit)
 {
     return &kit->script.guard;
+}
+
+/* --- C functions of these tests --------------------------------------------------------------- */
+
+/* Adds a function to the table `test` of the scripts of a kit. */
+static void
+add_function(struct script_kit *kit, const char *name, lua_CFunction fn)
+{
+    sk_run(kit, "");
+    lua_State *L = kit->script.live->L;
+    lua_getglobal(L, "test");
+    lua_pushcfunction(L, fn);
+    lua_setfield(L, -2, name);
+    lua_pop(L, 1);
+}
+
+static void
+look(struct script_kit *kit, uint64_t ms)
+{
+    fault_clock_advance(&kit->sys, ms * KP_NS_PER_MS);
+    kp_guard_look(guard_of(kit), kp_sys_now_ns(&kit->env.sys));
 }
 
 /* --- one call, without a thread ----------------------------------------------------------- */
@@ -56,6 +78,60 @@ given_a_late_call_when_looked_at_then_it_is_killed_with_file_and_line(void **sta
     sk_printed(kit, "");
     sk_logged(kit, "error: run: run.lua:3: handler ran longer than 100 ms\n");
     assert_int_equal(kit->script.handler_kills, 1);
+}
+
+/* test.starve(ms): time in which the thread has no processor; then the guard looks. */
+static int
+l_starve(lua_State *L)
+{
+    struct script_kit *kit = kp_generation_of(L)->script->hooks.arg;
+
+    fault_clock_starve(&kit->sys, (uint64_t)luaL_checkinteger(L, 1) * KP_NS_PER_MS);
+    kp_guard_look(guard_of(kit), kp_sys_now_ns(&kit->env.sys));
+    return 0;
+}
+
+static void
+given_a_starved_call_when_it_has_used_half_its_budget_then_it_is_killed(void **state)
+{
+    struct script_kit *kit = *state;
+
+    add_function(kit, "starve", l_starve);
+    sk_run(kit, "test.look(0) test.starve(19) test.starve(80)\n"
+                "test.starve(100) test.look(49) print('lives')");
+    sk_printed(kit, "lives\n");
+    assert_int_equal(kit->script.handler_kills, 0);
+
+    sk_run(kit,
+           "test.look(0) test.starve(200) test.look(49)\ntest.look(1) print('never')");
+    sk_printed(kit, "");
+    sk_logged(kit, "error: run: run.lua:2: handler ran longer than 100 ms\n");
+    assert_int_equal(kit->script.handler_kills, 1);
+}
+
+static void
+given_a_call_that_uses_nothing_when_five_budgets_are_over_then_it_is_killed(void **state)
+{
+    struct script_kit *kit = *state;
+
+    add_function(kit, "starve", l_starve);
+    sk_run(kit, "test.look(0) test.starve(499) print('lives')");
+    sk_run(kit, "test.look(0) test.starve(499)\ntest.starve(1) print('never')");
+
+    sk_printed(kit, "lives\n");
+    sk_logged(kit, "error: run: run.lua:2: handler ran longer than 100 ms\n");
+    assert_int_equal(kit->script.handler_kills, 1);
+}
+
+static void
+given_a_starved_call_when_it_is_slow_by_the_wall_then_no_one_is_warned(void **state)
+{
+    struct script_kit *kit = *state;
+
+    add_function(kit, "starve", l_starve);
+    sk_run(kit, "test.look(9) test.starve(90) test.look(9)");
+
+    sk_logged_nothing(kit);
 }
 
 static void
@@ -151,27 +227,6 @@ given_a_foreign_handler_when_the_signal_is_wanted_then_it_is_refused(void **stat
     kp_guard_clear(&guard);
 }
 
-/* --- C functions of these tests --------------------------------------------------------------- */
-
-/* Adds a function to the table `test` of the scripts of a kit. */
-static void
-add_function(struct script_kit *kit, const char *name, lua_CFunction fn)
-{
-    sk_run(kit, "");
-    lua_State *L = kit->script.live->L;
-    lua_getglobal(L, "test");
-    lua_pushcfunction(L, fn);
-    lua_setfield(L, -2, name);
-    lua_pop(L, 1);
-}
-
-static void
-look(struct script_kit *kit, uint64_t ms)
-{
-    fault_clock_advance(&kit->sys, ms * KP_NS_PER_MS);
-    kp_guard_look(guard_of(kit), kp_sys_now_ns(&kit->env.sys));
-}
-
 /* --- a server within a server ---------------------------------------------------------------- */
 
 static struct script_kit *outer_kit, *inner_kit;
@@ -258,158 +313,46 @@ given_a_call_that_hangs_in_c_when_killed_2_s_ago_then_the_host_is_told_once(void
     assert_int_equal(kit->script.handler_kills, 3);
 }
 
-/* --- with the thread ------------------------------------------------------------------------------ */
-
-/* A kit in signal mode with its thread, and the real clock. */
+/* Blocks the signal on this thread, which is the one that the guard has to reach. */
 static int
-setup_thread(void **state)
+l_block(lua_State *L)
 {
-    struct script_kit *kit = malloc(sizeof *kit);
+    sigset_t set;
 
-    assert_non_null(kit);
-    sk_prepare(kit);
-    kit->sys.clock_is_fake = false;
-    kit->watchdog_signal = SIGURG;
-    assert_int_equal(sk_open(kit), 0);
-    *state = kit;
+    (void)L;
+    sigemptyset(&set);
+    sigaddset(&set, SIGURG);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
     return 0;
 }
 
-/* The thread sanitizer hands on a signal only when its own code runs: in an allocation. */
-static const char endless[] = "while true do pcall(function() while true do\n"
-                              "   local t = {} end end) end";
-
-static bool
-is_asleep(void *arg)
-{
-    struct kp_guard *guard = arg;
-
-    return atomic_load(&guard->is_asleep);
-}
-
 static void
-given_a_thread_when_nothing_runs_then_it_sleeps_until_a_call(void **state)
+given_a_signal_that_never_arrived_when_stuck_then_the_host_gets_a_text(void **state)
 {
     struct script_kit *kit = *state;
 
-    for (uint64_t i = 1; i <= 3; i++) {
-        sk_run(kit, endless);
-        assert_int_equal(kit->script.handler_kills, i);
-        fault_wait_until(is_asleep, guard_of(kit), "the guard to sleep");
-    }
-}
+    stuck[0] = '\0';
+    guard_of(kit)->on_stuck = on_stuck;
+    add_function(kit, "hang", l_hang);
+    add_function(kit, "block", l_block);
+    sk_run(kit, "test.look(0)\ntest.look(20)"); /* its name and place are not taken */
+    sk_run(kit, "test.block() test.hang(3)");
+    kp_thread_unblock(SIGURG);
 
-/* Without a limit these would be a hundred thousand protected calls deep, and the kill on its
- * way up for minutes. */
-static void
-given_protected_calls_without_end_when_killed_then_the_kill_comes_through(void **state)
-{
-    static const char *const texts[] = {
-        "local function f() local t = {} pcall(f) f() end f()",
-        "local function f() local t = {} xpcall(f, type) f() end f()",
-        "while true do local co = coroutine.wrap(function() local function f()\n"
-        "   coroutine.yield() pcall(f) f() end f() end)\n"
-        "   for i = 1, 10000 do pcall(co) end end",
-    };
-    struct script_kit *kit = *state;
-
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        sk_run(kit, texts[i]);
-        assert_int_equal(kit->script.handler_kills, i + 1);
-    }
-    sk_run(kit, "print('alive')");
-    sk_printed(kit, "alive\n");
-}
-
-static void *
-run_endless(void *arg)
-{
-    for (int i = 0; i < 3; i++)
-        sk_run(arg, endless);
-    return NULL;
-}
-
-static void
-given_servers_in_threads_when_all_are_late_then_each_is_killed(void **state)
-{
-    struct script_kit *kits[4];
-    pthread_t threads[4];
-
-    (void)state;
-    for (int i = 0; i < 4; i++) {
-        void *kit;
-        setup_thread(&kit);
-        kits[i] = kit;
-        sk_run(kits[i], ""); /* here, then in a thread of its own */
-        assert_int_equal(pthread_create(&threads[i], NULL, run_endless, kit), 0);
-    }
-    for (int i = 0; i < 4; i++) {
-        pthread_join(threads[i], NULL);
-        assert_int_equal(kits[i]->script.handler_kills, 3);
-        sk_run(kits[i], endless); /* and here again: its thread is gone */
-        assert_int_equal(kits[i]->script.handler_kills, 4);
-        void *kit = kits[i];
-        sk_teardown(&kit);
-    }
-}
-
-static void
-given_a_thread_that_blocks_the_signal_when_it_runs_a_server_then_it_gets_it(void **state)
-{
-    struct script_kit *kit = *state;
-    sigset_t all, before;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    sk_run(kit, endless);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-
-    assert_int_equal(kit->script.handler_kills, 1);
-}
-
-static void
-given_no_thread_when_a_server_is_made_then_it_polls_and_says_so_once(void **state)
-{
-    struct script_kit *kit = malloc(sizeof *kit);
-
-    (void)state;
-    assert_non_null(kit);
-    sk_prepare(kit);
-    kit->watchdog_signal = SIGURG;
-    fault_sys_fail(&kit->sys, FAULT_THREAD, 1, EAGAIN);
-    assert_int_equal(sk_open(kit), 0);
-    sk_logged(kit, "warn: no thread for the watchdog (");
-    kit->log[0] = '\0';
-    sk_run(kit, "while true do test.advance(1) end");
-    sk_logged(kit, "handler ran longer than 100 ms");
-
-    sk_close(kit);
-    free(kit);
-}
-
-static void
-given_no_handler_when_a_server_is_made_then_it_fails(void **state)
-{
-    struct script_kit *kit = malloc(sizeof *kit);
-
-    (void)state;
-    assert_non_null(kit);
-    sk_prepare(kit);
-    kit->watchdog_signal = SIGKILL;
-    assert_int_equal(sk_open(kit), -EINVAL);
-    fault_env_check(&kit->env, &kit->mem);
-    free(kit);
+    assert_string_equal(stuck, "a call at ''. ");
 }
 
 int
 main(void)
 {
-#define TEST(name)   cmocka_unit_test_setup_teardown(name, sk_setup_signal, sk_teardown)
-#define THREAD(name) cmocka_unit_test_setup_teardown(name, setup_thread, sk_teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, sk_setup_signal, sk_teardown)
     const struct CMUnitTest tests[] = {
         TEST(given_a_call_in_time_when_looked_at_then_no_hook_is_set),
         TEST(given_a_slow_call_when_it_ends_then_a_warning_says_where_it_was),
         TEST(given_a_late_call_when_looked_at_then_it_is_killed_with_file_and_line),
+        TEST(given_a_starved_call_when_it_has_used_half_its_budget_then_it_is_killed),
+        TEST(given_a_call_that_uses_nothing_when_five_budgets_are_over_then_it_is_killed),
+        TEST(given_a_starved_call_when_it_is_slow_by_the_wall_then_no_one_is_warned),
         TEST(given_a_late_load_when_looked_at_then_the_load_fails),
         TEST(given_a_limit_below_a_tick_when_late_then_it_holds),
         TEST(given_no_limit_when_a_call_takes_long_then_the_guard_knows_nothing),
@@ -418,14 +361,7 @@ main(void)
         TEST(given_a_foreign_handler_when_the_signal_is_wanted_then_it_is_refused),
         TEST(given_two_servers_on_a_thread_when_one_is_late_then_only_that_one_is_killed),
         TEST(given_a_call_that_hangs_in_c_when_killed_2_s_ago_then_the_host_is_told_once),
-        THREAD(given_a_thread_when_nothing_runs_then_it_sleeps_until_a_call),
-        THREAD(given_protected_calls_without_end_when_killed_then_the_kill_comes_through),
-        cmocka_unit_test(given_servers_in_threads_when_all_are_late_then_each_is_killed),
-        THREAD(
-            given_a_thread_that_blocks_the_signal_when_it_runs_a_server_then_it_gets_it),
-        cmocka_unit_test(
-            given_no_thread_when_a_server_is_made_then_it_polls_and_says_so_once),
-        cmocka_unit_test(given_no_handler_when_a_server_is_made_then_it_fails),
+        TEST(given_a_signal_that_never_arrived_when_stuck_then_the_host_gets_a_text),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

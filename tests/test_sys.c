@@ -478,6 +478,22 @@ given_a_spurious_eagain_when_the_next_kevent_comes_then_readiness_is_told_again(
 }
 
 static void
+given_a_thread_when_it_works_then_its_own_clock_goes_on(void **state)
+{
+    struct kp_sys kernel = {.calls = &kp_sys_kernel};
+    struct kp_sys_calls without = kp_sys_kernel;
+    uint64_t before_ns = kp_sys_cpu_ns(&kernel, pthread_self());
+
+    (void)state;
+    if (before_ns != KP_NEVER) /* else the system has none */
+        while (kp_sys_cpu_ns(&kernel, pthread_self()) < before_ns + KP_NS_PER_MS)
+            ;
+    without.cpu_ns = NULL;
+    kernel.calls = &without;
+    assert_true(kp_sys_cpu_ns(&kernel, pthread_self()) == KP_NEVER);
+}
+
+static void
 given_a_stopped_clock_when_moved_then_it_says_so(void **state)
 {
     struct fixture *f = *state;
@@ -511,6 +527,7 @@ main(void)
         TEST(given_a_slow_network_when_used_then_one_byte_at_a_time),
         TEST(
             given_a_spurious_eagain_when_the_next_kevent_comes_then_readiness_is_told_again),
+        TEST(given_a_thread_when_it_works_then_its_own_clock_goes_on),
         TEST(given_a_stopped_clock_when_moved_then_it_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

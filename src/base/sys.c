@@ -292,6 +292,23 @@ kernel_now_ns(void *arg)
     return (uint64_t)now.tv_sec * KP_NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
+/* What a living thread has used so far. */
+static uint64_t
+kernel_cpu_ns(void *arg, pthread_t thread)
+{
+    (void)arg;
+#if defined(_POSIX_THREAD_CPUTIME) && _POSIX_THREAD_CPUTIME >= 0
+    struct timespec used;
+    clockid_t clock;
+
+    if (pthread_getcpuclockid(thread, &clock) == 0 && clock_gettime(clock, &used) == 0)
+        return (uint64_t)used.tv_sec * KP_NS_PER_S + (uint64_t)used.tv_nsec;
+#else
+    (void)thread;
+#endif
+    return KP_NEVER;
+}
+
 static int
 kernel_thread(void *arg, pthread_t *out, void *(*fn)(void *fn_arg), void *fn_arg)
 {
@@ -336,6 +353,7 @@ const struct kp_sys_calls kp_sys_kernel = {
     .random = kernel_random,
     .max_files = kernel_max_files,
     .now_ns = kernel_now_ns,
+    .cpu_ns = kernel_cpu_ns,
     .thread = kernel_thread,
     .sigaction = kernel_sigaction,
 };

@@ -56,6 +56,8 @@ struct kp_sys_calls {
     int (*random)(void *arg, void *buf, size_t len); /* fills buf from the system */
     int (*max_files)(void *arg);   /* RLIMIT_NOFILE; INT_MAX: no limit */
     uint64_t (*now_ns)(void *arg); /* CLOCK_MONOTONIC */
+    uint64_t (*cpu_ns)(void *arg,
+                       pthread_t thread); /* used by it; KP_NEVER: unknown. May be NULL */
     int (*thread)(void *arg, pthread_t *out, void *(*fn)(void *fn_arg), void *fn_arg);
     int (*sigaction)(void *arg, int signal, const struct sigaction *action,
                      struct sigaction *before);
@@ -107,6 +109,7 @@ int kp_sys_kevent(struct kp_sys *sys, int kq, const struct kevent *changes, int 
 int kp_sys_random(struct kp_sys *sys, void *buf, size_t len);
 int kp_sys_max_files(struct kp_sys *sys);
 uint64_t kp_sys_now_ns(struct kp_sys *sys);
+uint64_t kp_sys_cpu_ns(struct kp_sys *sys, pthread_t thread);
 int kp_sys_thread(struct kp_sys *sys, pthread_t *out, void *(*fn)(void *fn_arg),
                   void *fn_arg);
 int kp_sys_sigaction(struct kp_sys *sys, int signal, const struct sigaction *action,

@@ -281,6 +281,12 @@ kp_sys_now_ns(struct kp_sys *sys)
     return sys->calls->now_ns(sys->arg);
 }
 
+uint64_t
+kp_sys_cpu_ns(struct kp_sys *sys, pthread_t thread)
+{
+    return sys->calls->cpu_ns ? sys->calls->cpu_ns(sys->arg, thread) : KP_NEVER;
+}
+
 int
 kp_sys_thread(struct kp_sys *sys, pthread_t *out, void *(*fn)(void *fn_arg), void *fn_arg)
 {

@@ -10,6 +10,12 @@
  *     the call's budget                         sends the signal, every 10 ms until it ended
  *     2 s more                                  calls on_stuck, once
  *
+ * Time is that of the wall, which all others wait for. On a machine with too much to do it
+ * passes without the call's doing: so the first two count only if the thread has used half of
+ * them on a processor, or when five times as much is over, for a call that waits in the
+ * kernel. The thread's clock is read at the first look and when the call seems late, never by
+ * a call; a system without one goes by the wall alone.
+ *
  * A signal handler on the server's thread then arms the hook, which Lua allows (lua_sethook in
  * Lua's ldebug.c); from another thread that is not allowed. The handler looks whether the
  * number that is late is the one that runs, so a signal that comes late, to another server or
@@ -45,6 +51,8 @@
 
 #include "base/thread.h"
 #include "watchdog.h"
+
+#define PATIENCE 5 /* so many times its limit a call may wait for a processor */
 
 static KP_SIGNAL_SAFE_LOCAL _Atomic(struct kp_guard *) here;
 
@@ -201,18 +209,49 @@ kp_guard_set_place(struct kp_guard *guard, const char *place)
 
 /* --- on the guard's thread ------------------------------------------------------------------ */
 
+/* Holds the server's thread back at the end of its shift, so that it lives: see above.
+ * Returns   whether the call still runs. */
+static bool
+hold_back(struct kp_guard *guard, uint64_t call)
+{
+    pthread_mutex_lock(&guard->lock);
+    atomic_store(&guard->is_striking, true);
+    return is_on_duty(guard) && atomic_load(&guard->call) == call;
+}
+
+static void
+let_go(struct kp_guard *guard)
+{
+    atomic_store(&guard->is_striking, false);
+    pthread_mutex_unlock(&guard->lock);
+}
+
 /* Sends the signal, unless the call has ended. */
 static void
 strike(struct kp_guard *guard, uint64_t call, bool is_first)
 {
-    pthread_mutex_lock(&guard->lock);
-    if (is_first)
-        guard->place[0] = '\0'; /* of an earlier call */
-    atomic_store(&guard->is_striking, true);
-    if (is_on_duty(guard) && atomic_load(&guard->call) == call)
-        (void)pthread_kill(guard->server, guard->signal); /* it lives: see above */
-    atomic_store(&guard->is_striking, false);
-    pthread_mutex_unlock(&guard->lock);
+    bool runs = hold_back(guard, call);
+
+    if (is_first) { /* of an earlier call */
+        guard->place[0] = '\0';
+        atomic_store(&guard->what, NULL);
+    }
+    if (runs)
+        (void)pthread_kill(guard->server, guard->signal);
+    let_go(guard);
+}
+
+/* Reads what the server's thread has used so far, KP_NEVER when nobody knows.
+ * Returns   whether the call still runs; if not, nothing was read. */
+static bool
+read_cpu(struct kp_guard *guard, uint64_t call, uint64_t *out_ns)
+{
+    bool runs = hold_back(guard, call);
+
+    if (runs)
+        *out_ns = kp_sys_cpu_ns(guard->sys, guard->server);
+    let_go(guard);
+    return runs;
 }
 
 /* The signal has not ended the call: it does not come back from C. */
@@ -220,23 +259,33 @@ static void
 give_up(struct kp_guard *guard)
 {
     char place[sizeof guard->place];
+    const char *what = atomic_load(&guard->what);
 
     guard->is_given_up = true;
     pthread_mutex_lock(&guard->lock);
     memcpy(place, guard->place, sizeof place);
     pthread_mutex_unlock(&guard->lock);
     if (guard->on_stuck)
-        guard->on_stuck(guard->stuck_arg, atomic_load(&guard->what), place);
+        guard->on_stuck(guard->stuck_arg, what ? what : "a call", place);
 }
 
 /* A call that was not there at the last look. */
 static void
 first_look(struct kp_guard *guard, uint64_t call, uint64_t now_ns)
 {
-    guard->seen_call = call;
+    bool runs = call != 0 && read_cpu(guard, call, &guard->seen_cpu_ns);
+
+    guard->seen_call = runs ? call : 0;
     guard->seen_ns = now_ns;
     guard->late_ns = 0;
     guard->is_given_up = false;
+}
+
+static bool
+is_over(uint64_t elapsed_ns, uint64_t used_ns, uint64_t limit_ns)
+{
+    return elapsed_ns >= limit_ns &&
+           (used_ns >= limit_ns / 2 || elapsed_ns / PATIENCE >= limit_ns);
 }
 
 void
@@ -253,8 +302,16 @@ kp_guard_look(struct kp_guard *guard, uint64_t now_ns)
         return; /* the budget may be that of the next one */
 
     uint64_t elapsed_ns = now_ns - guard->seen_ns;
-    bool is_late = elapsed_ns >= budget_ns;
-    bool is_slow = elapsed_ns >= KP_GUARD_SLOW_NS;
+    uint64_t cpu_ns;
+    if (elapsed_ns < budget_ns && elapsed_ns < KP_GUARD_SLOW_NS)
+        return;
+    if (!read_cpu(guard, call, &cpu_ns))
+        return;
+
+    bool is_known = cpu_ns != KP_NEVER && guard->seen_cpu_ns != KP_NEVER;
+    uint64_t used_ns = is_known ? cpu_ns - guard->seen_cpu_ns : elapsed_ns;
+    bool is_late = is_over(elapsed_ns, used_ns, budget_ns);
+    bool is_slow = is_over(elapsed_ns, used_ns, KP_GUARD_SLOW_NS);
     bool is_first = (is_slow || is_late) && guard->told_call != call;
 
     if (is_slow || is_late) {

@@ -21,7 +21,7 @@ struct kp_watchdog;
 #define KP_GUARD_STUCK_NS (2 * KP_NS_PER_S)   /* from the first kill to the last resort */
 
 /* Called once for a call that has not ended KP_GUARD_STUCK_NS after it was killed, on the
- * guard's thread. what: "on_message"; place: "FILE:LINE" where it was seen to be slow, "" when
+ * guard's thread. what: "on_message", "a call" when it never came to the signal; place: "FILE:LINE" where it was seen to be slow, "" when
  * it was in C. */
 typedef void kp_guard_stuck_fn(void *arg, const char *what, const char *place);
 
@@ -50,6 +50,7 @@ struct kp_guard {
 
     /* The guard's own. */
     uint64_t seen_call, seen_ns; /* the running call, and when it was first seen */
+    uint64_t seen_cpu_ns;        /* what the server's thread had used then, or KP_NEVER */
     uint64_t told_call;          /* the last one that got the signal */
     uint64_t late_ns;            /* when it was first found late; 0: it was not */
     bool is_given_up;            /* on_stuck was called for it */
