@@ -21,6 +21,7 @@
  * Threads   A server belongs to the thread that runs it; different servers are independent.
  *           Only kelpie_stop, kelpie_reload, kelpie_rollback, kelpie_drain and kelpie_post
  *           may be called from other threads; all but the last also from signal handlers.
+ *           The host sees to it that these have returned before it calls kelpie_free.
  * Calls     Inside a handler or callback everything is allowed except kelpie_run,
  *           kelpie_step and kelpie_free of the same server, which return KELPIE_EMISUSE
  *           (kelpie_free does nothing). Closing is a request: the connection is told and
