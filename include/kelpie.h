@@ -21,6 +21,7 @@
  * Threads   A server belongs to the thread that runs it; different servers are independent.
  *           Only kelpie_stop, kelpie_reload, kelpie_rollback, kelpie_drain and kelpie_post
  *           may be called from other threads; all but the last also from signal handlers.
+ *           The host sees to it that these have returned before it calls kelpie_free.
  * Calls     Inside a handler or callback everything is allowed except kelpie_run,
  *           kelpie_step and kelpie_free of the same server, which return KELPIE_EMISUSE
  *           (kelpie_free does nothing). Closing is a request: the connection is told and
@@ -408,6 +409,8 @@ struct kelpie_handlers {
     /* exactly one for each connect; reason is valid until it returns */
     int (*on_disconnect)(kelpie_conn *conn, const char *reason, void *arg);
     int (*on_input)(kelpie *k, const void *line, size_t len, void *arg);
+    /* an outbox that was above soft_outbox is empty again: go on sending */
+    int (*on_drain)(kelpie_conn *conn, void *arg);
 };
 
 /* Sets the C handlers; NULL removes them. Copied.
@@ -443,8 +446,14 @@ KELPIE_API void kelpie_conn_abort(kelpie_conn *conn);
 KELPIE_API void kelpie_conn_pause(kelpie_conn *conn);
 KELPIE_API void kelpie_conn_resume(kelpie_conn *conn);
 
-/* Sets this connection's idle limit; -1: none. */
+/* Sets this connection's idle limit; -1: none; 0: idle_timeout_ms of the server. */
 KELPIE_API void kelpie_conn_set_timeout(kelpie_conn *conn, int idle_timeout_ms);
+
+/* Cuts messages in another way, from the next byte on that was not delivered yet. framing: as
+ * for kelpie_set_framing.
+ * Returns   0; KELPIE_EPROTO for a framing it does not know; KELPIE_ETOOLONG for a fixed size
+ *           above max_message; KELPIE_ECLOSED. */
+KELPIE_API int kelpie_conn_set_framing(kelpie_conn *conn, const char *framing);
 
 KELPIE_API uint64_t kelpie_conn_id(const kelpie_conn *conn); /* never reused, from 1 */
 KELPIE_API uint32_t
@@ -465,6 +474,12 @@ KELPIE_API void *kelpie_conn_user(const kelpie_conn *conn);
  * Borrows   until the end of the step. */
 KELPIE_API kelpie_conn *kelpie_find(const kelpie *k, uint64_t id);
 KELPIE_API kelpie_conn *kelpie_client(const kelpie *k, uint32_t number);
+
+/* Lists all open connections, in order of their numbers: the first max of them in out, which
+ * may be NULL when max is 0. What happens while the list is walked over does not change it.
+ * Returns   how many there are, also when that is more than max.
+ * Borrows   until the end of the step. */
+KELPIE_API size_t kelpie_conns(const kelpie *k, kelpie_conn **out, size_t max);
 
 /* Sends to every open connection but except (may be NULL).
  * Returns   how many took it; -ENOMEM. */
@@ -487,10 +502,31 @@ KELPIE_API void kelpie_room_close(kelpie_room *room);
 KELPIE_API int kelpie_room_join(kelpie_room *room, kelpie_conn *conn);
 KELPIE_API int kelpie_room_leave(kelpie_room *room, kelpie_conn *conn);
 
-/* Sends to every open member but except (may be NULL).
+/* Returns   1 when conn is in the room, or 0; also in its on_disconnect. */
+KELPIE_API int kelpie_room_has(const kelpie_room *room, const kelpie_conn *conn);
+
+/* Takes conn out of all rooms; after its on_disconnect that is done anyway. */
+KELPIE_API void kelpie_conn_leave_all(kelpie_conn *conn);
+
+/* Send one message, or bytes as they are, to every open member but except (may be NULL). It
+ * is stored once, however many they are; a member whose outbox is full is skipped.
  * Returns   how many took it; -ENOMEM. */
 KELPIE_API int kelpie_room_send(kelpie_room *room, const void *message, size_t len,
                                 const kelpie_conn *except);
+KELPIE_API int kelpie_room_write(kelpie_room *room, const void *bytes, size_t len,
+                                 const kelpie_conn *except);
+
+/* Its name; rooms that scripts made may have NUL bytes in it. Borrows as the room. */
+KELPIE_API const char *kelpie_room_name(const kelpie_room *room);
+
+/* List the open members of a room, and the rooms of a connection (also in its on_disconnect),
+ * in no particular order; out, max and the result are as for kelpie_conns.
+ * Borrows   connections until the end of the step; rooms as long as conn is in them:
+ *           kelpie_room_open with the name holds one. */
+KELPIE_API size_t kelpie_room_members(const kelpie_room *room, kelpie_conn **out,
+                                      size_t max);
+KELPIE_API size_t kelpie_conn_rooms(const kelpie_conn *conn, kelpie_room **out,
+                                    size_t max);
 KELPIE_API size_t kelpie_room_count(const kelpie_room *room); /* open members */
 
 /* ------------------------------------------------------------------------------------

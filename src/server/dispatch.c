@@ -85,7 +85,15 @@ dispatch_drain(void *arg, struct kelpie_conn *conn)
 {
     kelpie *k = arg;
 
-    kp_script_on_drain(&k->script, conn);
+    if (k->handlers.on_drain != NULL) {
+        k->in_handler = true;
+        int result = k->handlers.on_drain(conn, k->handlers_arg);
+        k->in_handler = false;
+        if (!host_passes(k, "on_drain", conn, result))
+            return;
+    }
+    if (kp_conn_is_open(conn))
+        kp_script_on_drain(&k->script, conn);
 }
 
 static void

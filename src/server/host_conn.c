@@ -1,10 +1,8 @@
 /*
- * host_conn.c - connections and rooms for the host, in C
+ * host_conn.c - connections for the host, in C
  *
  * The public names of what net/ does; nothing is decided here.
  */
-#include <string.h>
-
 #include "server.h"
 
 static kelpie *
@@ -13,16 +11,10 @@ server_of(const struct kp_net *net)
     return kp_container_of(net, kelpie, net);
 }
 
-static struct iovec
-one_part(const void *bytes, size_t len)
-{
-    return (struct iovec){.iov_base = (void *)(uintptr_t)bytes, .iov_len = len};
-}
-
 int
 kelpie_conn_send(kelpie_conn *conn, const void *message, size_t len)
 {
-    struct iovec part = one_part(message, len);
+    struct iovec part = kp_server_part(message, len);
 
     return kp_conn_send(conn, &part, 1);
 }
@@ -30,7 +22,7 @@ kelpie_conn_send(kelpie_conn *conn, const void *message, size_t len)
 int
 kelpie_conn_write(kelpie_conn *conn, const void *bytes, size_t len)
 {
-    struct iovec part = one_part(bytes, len);
+    struct iovec part = kp_server_part(bytes, len);
 
     return kp_conn_write(conn, &part, 1);
 }
@@ -64,7 +56,29 @@ kelpie_conn_set_timeout(kelpie_conn *conn, int idle_timeout_ms)
 {
     uint64_t ns = idle_timeout_ms < 0 ? 0 : (uint64_t)idle_timeout_ms * KP_NS_PER_MS;
 
+    if (idle_timeout_ms == 0)
+        ns = conn->net->limits.idle_timeout_ns;
     kp_conn_set_idle_timeout(conn, ns);
+}
+
+int
+kelpie_conn_set_framing(kelpie_conn *conn, const char *framing)
+{
+    struct kp_framing parsed;
+    int rc = kp_framing_parse(&parsed, framing);
+
+    if (rc < 0)
+        return kp_server_fail(server_of(conn->net), rc, "framing '%s' is not known",
+                              framing);
+    if (!kp_conn_is_open(conn))
+        return KELPIE_ECLOSED;
+    if (parsed.kind == KP_FRAME_FIXED && parsed.fixed_size > conn->max_message)
+        return kp_server_fail(server_of(conn->net), KELPIE_ETOOLONG,
+                              "framing '%s': more bytes than max_message allows",
+                              framing);
+    parsed.deliver_partial = conn->framing.deliver_partial; /* of the handlers table */
+    kp_conn_set_framing(conn, &parsed);
+    return 0;
 }
 
 uint64_t
@@ -142,53 +156,23 @@ kelpie_client(const kelpie *k, uint32_t number)
     return if_open(kp_conns_client(&k->net, number));
 }
 
+size_t
+kelpie_conns(const kelpie *k, kelpie_conn **out, size_t max)
+{
+    struct kelpie_conn *conn;
+    size_t cursor = 0, n = 0;
+
+    for (; (conn = kp_conns_next(&k->net, &cursor)) != NULL; n++) {
+        if (n < max)
+            out[n] = conn;
+    }
+    return n;
+}
+
 int
 kelpie_broadcast(kelpie *k, const void *message, size_t len, const kelpie_conn *except)
 {
-    struct iovec part = one_part(message, len);
+    struct iovec part = kp_server_part(message, len);
 
     return kp_conns_broadcast(&k->net, &part, 1, true, except);
-}
-
-int
-kelpie_room_open(kelpie *k, kelpie_room **out, const char *name)
-{
-    int rc = kp_room_open(&k->net, out, name, strlen(name));
-
-    if (rc == KELPIE_EFULL)
-        return kp_server_fail(k, rc, "room: too many rooms, or too long a name");
-    return rc < 0 ? kp_server_fail(k, rc, "room: out of memory") : rc;
-}
-
-void
-kelpie_room_close(kelpie_room *room)
-{
-    kp_room_unref(room);
-}
-
-int
-kelpie_room_join(kelpie_room *room, kelpie_conn *conn)
-{
-    return kp_room_join(room, conn);
-}
-
-int
-kelpie_room_leave(kelpie_room *room, kelpie_conn *conn)
-{
-    return kp_room_leave(room, conn);
-}
-
-int
-kelpie_room_send(kelpie_room *room, const void *message, size_t len,
-                 const kelpie_conn *except)
-{
-    struct iovec part = one_part(message, len);
-
-    return kp_room_send(room, &part, 1, true, except);
-}
-
-size_t
-kelpie_room_count(const kelpie_room *room)
-{
-    return kp_room_count(room);
 }

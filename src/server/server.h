@@ -76,6 +76,13 @@ int kp_server_new(kelpie **out, const struct kelpie_options *options,
 /* Notes what failed, for kelpie_errmsg. Returns error. */
 int kp_server_fail(kelpie *k, int error, const char *format, ...) KP_PRINTF(3, 4);
 
+/* Returns the bytes of a caller of the public interface as net/ takes them. */
+static inline struct iovec
+kp_server_part(const void *bytes, size_t len)
+{
+    return (struct iovec){.iov_base = (void *)(uintptr_t)bytes, .iov_len = len};
+}
+
 /* options.c: options with the defaults filled in, and checked.
  * Returns   0, KELPIE_EMISUSE. */
 int kp_options_read(struct kelpie_options *out, const struct kelpie_options *given);

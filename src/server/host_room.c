@@ -1,0 +1,108 @@
+/*
+ * host_room.c - rooms for the host, in C
+ *
+ * The public names of what net/room.c does; nothing is decided here. Lists are copied out, so
+ * that a host may close, join and leave while it walks over one.
+ */
+#include <string.h>
+
+#include "server.h"
+
+int
+kelpie_room_open(kelpie *k, kelpie_room **out, const char *name)
+{
+    int rc = kp_room_open(&k->net, out, name, strlen(name));
+
+    if (rc == KELPIE_EFULL)
+        return kp_server_fail(k, rc, "room: too many rooms, or too long a name");
+    return rc < 0 ? kp_server_fail(k, rc, "room: out of memory") : rc;
+}
+
+void
+kelpie_room_close(kelpie_room *room)
+{
+    kp_room_unref(room);
+}
+
+int
+kelpie_room_join(kelpie_room *room, kelpie_conn *conn)
+{
+    return kp_room_join(room, conn);
+}
+
+int
+kelpie_room_leave(kelpie_room *room, kelpie_conn *conn)
+{
+    return kp_room_leave(room, conn);
+}
+
+int
+kelpie_room_send(kelpie_room *room, const void *message, size_t len,
+                 const kelpie_conn *except)
+{
+    struct iovec part = kp_server_part(message, len);
+
+    return kp_room_send(room, &part, 1, true, except);
+}
+
+int
+kelpie_room_write(kelpie_room *room, const void *bytes, size_t len,
+                  const kelpie_conn *except)
+{
+    struct iovec part = kp_server_part(bytes, len);
+
+    return kp_room_send(room, &part, 1, false, except);
+}
+
+int
+kelpie_room_has(const kelpie_room *room, const kelpie_conn *conn)
+{
+    return kp_room_has(room, conn);
+}
+
+const char *
+kelpie_room_name(const kelpie_room *room)
+{
+    return room->name;
+}
+
+size_t
+kelpie_room_members(const kelpie_room *room, kelpie_conn **out, size_t max)
+{
+    size_t n = 0;
+
+    kp_list_each(node, &room->members) {
+        struct kelpie_conn *conn = kp_container_of(node, struct kp_member, of_room)->conn;
+        if (!kp_conn_is_open(conn))
+            continue;
+        if (n < max)
+            out[n] = conn;
+        n++;
+    }
+    return n;
+}
+
+size_t
+kelpie_conn_rooms(const kelpie_conn *conn, kelpie_room **out, size_t max)
+{
+    size_t n = 0;
+
+    kp_list_each(node, &conn->rooms) {
+        if (n < max)
+            out[n] = kp_container_of(node, struct kp_member, of_conn)->room;
+        n++;
+    }
+    return n;
+}
+
+void
+kelpie_conn_leave_all(kelpie_conn *conn)
+{
+    kp_room_leave_all(conn);
+}
+
+size_t
+kelpie_room_count(const kelpie_room *room)
+{
+    return kp_room_count(room);
+}
