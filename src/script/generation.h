@@ -25,6 +25,14 @@ enum kp_phase {
 struct kp_task;
 struct kp_carry;
 
+/* Types of userdata: bind.h. */
+enum kp_lua_kind {
+    KP_LUA_CONN,
+    KP_LUA_ROOM,
+    KP_LUA_TIMER,
+    KP_N_LUA_KINDS,
+};
+
 struct kp_generation {
     struct kp_script *script;
     lua_State *L; /* its extra space holds the generation: kp_generation_of */
@@ -42,6 +50,9 @@ struct kp_generation {
     struct kp_handlers *named;   /* of handlers.listeners, n_named of them */
     size_t n_named;
     lua_Integer schema; /* handlers.schema; 0 without */
+
+    /* Addresses of the metatables of our userdata, to know them by: lua_type.c. */
+    const void *metatables[KP_N_LUA_KINDS];
 
     /* Registry references of tables (luaL_ref). */
     int conns_ref;   /* [conn.number + 1] = handle of that connection */

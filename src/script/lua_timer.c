@@ -369,6 +369,7 @@ static const luaL_Reg functions[] = {
 };
 
 static const struct kp_lua_type timer_type = {
+    .kind = KP_LUA_TIMER,
     .name = "kelpie.timer",
     .word = "timer",
     .hint = "keep your own values in a table",
