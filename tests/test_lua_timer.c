@@ -55,6 +55,28 @@ given_every_when_time_passes_then_it_fires_each_time(void **state)
 }
 
 static void
+given_timers_when_one_of_them_ends_then_the_others_stay_anchored(void **state)
+{
+    struct script_kit *kit = *state;
+
+    bk_run(kit,
+           "local t = {}\n"
+           "for i = 1, 5 do t[i] = kelpie.after(i, function() print(i) end) end\n"
+           "t[2]:cancel() t[5]:cancel() t[1]:cancel() t[1]:cancel()\n"
+           "kelpie.after(2, function() print('new') end)",
+           "");
+    bk_collect(kit);
+    assert_int_equal(count_started(kit), 3);
+    for (int i = 0; i < 5; i++) {
+        sk_pass(kit, 1000);
+        bk_collect(kit);
+    }
+
+    sk_printed(kit, "new\n3\n4\n");
+    assert_int_equal(count_started(kit), 0);
+}
+
+static void
 given_timers_that_are_late_when_the_clock_jumps_then_each_fires_once(void **state)
 {
     struct script_kit *kit = *state;
@@ -343,6 +365,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, sk_setup, sk_teardown)
+        T(given_timers_when_one_of_them_ends_then_the_others_stay_anchored),
         T(given_after_when_the_time_comes_then_it_fires_once),
         T(given_every_when_time_passes_then_it_fires_each_time),
         T(given_timers_that_are_late_when_the_clock_jumps_then_each_fires_once),

@@ -104,6 +104,7 @@ int kp_lua_push_unconnected(lua_State *L, int error);
 
 /* One type. Its address is the registry's key of its metatable. */
 struct kp_lua_type {
+    enum kp_lua_kind kind;
     const char *name; /* "kelpie.conn" */
     const char *word; /* "conn", in messages */
     const char *hint; /* after "conn has no field 'x'", when no name is near */

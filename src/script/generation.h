@@ -25,13 +25,21 @@ enum kp_phase {
 struct kp_task;
 struct kp_carry;
 
+/* Types of userdata: bind.h. */
+enum kp_lua_kind {
+    KP_LUA_CONN,
+    KP_LUA_ROOM,
+    KP_LUA_TIMER,
+    KP_N_LUA_KINDS,
+};
+
 struct kp_generation {
     struct kp_script *script;
     lua_State *L; /* its extra space holds the generation: kp_generation_of */
     uint64_t number;
     enum kp_phase phase;
-    size_t lua_bytes;   /* allocated by L */
-    uint64_t n_refused; /* blocks for which there was no room under the cap */
+    size_t lua_bytes;      /* allocated by L */
+    uint64_t n_refused;    /* blocks for which there was no room under the cap */
     struct kp_collector collector;
     bool memory_reserve;       /* the cap is lifted a little, to report an error */
     bool has_no_cap;           /* it holds its data twice for a moment: giveback.c */
@@ -43,12 +51,15 @@ struct kp_generation {
     size_t n_named;
     lua_Integer schema; /* handlers.schema; 0 without */
 
+    /* Addresses of the metatables of our userdata, to know them by: lua_type.c. */
+    const void *metatables[KP_N_LUA_KINDS];
+
     /* Registry references of tables (luaL_ref). */
     int conns_ref;   /* [conn.number + 1] = handle of that connection */
     int rooms_ref;   /* [name] = handle, weak values */
     int keeps_ref;   /* [name] = kept root */
     int classes_ref; /* [name] = metatable, [metatable] = name */
-    int timers_ref;  /* [address] = timer userdata, while it is started */
+    int timers_ref;  /* [1 .. n_anchors] = timer userdata, while it is started */
     int files_ref;   /* [path] = true of every file that was loaded */
 
     struct kp_node suspended; /* kp_task.node: waiting for something */
@@ -58,6 +69,7 @@ struct kp_generation {
     size_t n_pool;
     struct kp_task *current; /* the task that runs, or NULL */
     struct kp_node timers;   /* timers of scripts that are started: lua_timer.c */
+    lua_Integer n_anchors;   /* in the table of timers_ref */
     bool overdue;            /* its time is over: who suspends is cancelled */
     const void *message;     /* what the running handler was called with, or NULL */
     size_t message_len;

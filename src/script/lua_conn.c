@@ -251,6 +251,7 @@ static const luaL_Reg metamethods[] = {
 };
 
 const struct kp_lua_type kp_lua_conn_type = {
+    .kind = KP_LUA_CONN,
     .name = "kelpie.conn",
     .word = "conn",
     .hint = "keep your own values in conn.data",

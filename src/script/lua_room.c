@@ -370,6 +370,7 @@ static const luaL_Reg functions[] = {
 };
 
 static const struct kp_lua_type room_type = {
+    .kind = KP_LUA_ROOM,
     .name = "kelpie.room",
     .word = "room",
     .hint = "keep your own values in a table",

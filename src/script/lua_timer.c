@@ -2,8 +2,12 @@
  * lua_timer.c - kelpie.after and kelpie.every
  *
  * A timer is a userdata with the heap's timer inside; its function is user value 1. While it
- * is started, gen->timers_ref anchors it under its address, and it is in gen->timers. Each
- * firing is a task of its own, so a timer function may wait. One that is late fires once.
+ * is started, gen->timers_ref anchors it, and it is in gen->timers. Each firing is a task of
+ * its own, so a timer function may wait. One that is late fires once.
+ *
+ * The anchors are a sequence without holes: the last one moves to where one was taken away.
+ * So one timer for another is one key for another that was there already. With the address as
+ * key each would be a new one, and a table that is nearly full would be built anew for each.
  *
  * A function of kelpie.every that still waits when the next firing is due is not called a
  * second time beside itself: that firing is skipped. The timer keeps the coroutine of its
@@ -28,6 +32,7 @@ struct lua_timer {
     struct kp_timer timer;
     struct kp_node node; /* in gen->timers while started */
     struct kp_generation *gen;
+    lua_Integer slot;   /* in the table of anchors; 0: it is not there */
     uint64_t period_ns; /* 0: once */
     size_t name_len;    /* 0: it has none */
     char name[];        /* name_len bytes and a NUL */
@@ -43,14 +48,34 @@ timer_of_node(struct kp_node *node)
 
 /* ---- starting and ending ------------------------------------------------------------- */
 
-/* Sets or clears the anchor of a timer; the key is there when it is cleared. [-1, +0] */
+/* Anchors the timer on top of the stack. Raises without memory; then nothing has changed. */
 static void
 set_anchor(lua_State *L, struct lua_timer *timer)
 {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, timer->gen->timers_ref);
-    lua_insert(L, -2);
-    lua_rawsetp(L, -2, timer);
+    struct kp_generation *gen = timer->gen;
+
+    lua_rawgeti(L, LUA_REGISTRYINDEX, gen->timers_ref);
+    lua_pushvalue(L, -2);
+    lua_rawseti(L, -2, gen->n_anchors + 1);
     lua_pop(L, 1);
+    timer->slot = ++gen->n_anchors;
+}
+
+/* Takes the anchor away. All keys that it uses are there: never raises. */
+static void
+clear_anchor(lua_State *L, struct lua_timer *timer)
+{
+    struct kp_generation *gen = timer->gen;
+
+    lua_rawgeti(L, LUA_REGISTRYINDEX, gen->timers_ref);
+    lua_rawgeti(L, -1, gen->n_anchors);
+    struct lua_timer *last = lua_touserdata(L, -1);
+    last->slot = timer->slot;
+    lua_rawseti(L, -2, timer->slot);
+    lua_pushnil(L);
+    lua_rawseti(L, -2, gen->n_anchors--);
+    lua_pop(L, 1);
+    timer->slot = 0;
 }
 
 /* Ends a timer. The userdata may be collected afterwards. Never raises. */
@@ -59,8 +84,7 @@ end_timer(lua_State *L, struct lua_timer *timer)
 {
     kp_timer_cancel(timer->gen->script->timers, &timer->timer);
     kp_list_remove(&timer->node);
-    lua_pushnil(L);
-    set_anchor(L, timer);
+    clear_anchor(L, timer);
 }
 
 /* ---- firing -------------------------------------------------------------------------- */
@@ -91,7 +115,7 @@ prepare_firing(lua_State *L)
 
     lua_settop(L, 0);
     lua_rawgeti(L, LUA_REGISTRYINDEX, gen->timers_ref);
-    lua_rawgetp(L, 1, timer); /* stack: anchors timer */
+    lua_rawgeti(L, 1, timer->slot); /* stack: anchors timer */
     if (is_suspended(L, 2))
         return 0;
     struct kp_task *task = kp_task_new(L, gen, "timer");
@@ -203,12 +227,10 @@ new_timer(lua_State *L, const char *name, size_t name_len, int function)
 static void
 start_timer(lua_State *L, struct lua_timer *timer, uint64_t delay_ns)
 {
-    lua_pushvalue(L, -1);
     set_anchor(L, timer);
     if (kp_timer_start(timer->gen->script->timers, &timer->timer,
                        choose_deadline(timer, delay_ns)) < 0) {
-        lua_pushnil(L);
-        set_anchor(L, timer);
+        clear_anchor(L, timer);
         luaL_error(L, "not enough memory");
     }
     kp_list_append(&timer->gen->timers, &timer->node);
@@ -347,6 +369,7 @@ static const luaL_Reg functions[] = {
 };
 
 static const struct kp_lua_type timer_type = {
+    .kind = KP_LUA_TIMER,
     .name = "kelpie.timer",
     .word = "timer",
     .hint = "keep your own values in a table",

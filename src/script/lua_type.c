@@ -8,7 +8,7 @@
  *
  * A metatable is kept in the registry under the address of its struct kp_lua_type, which no
  * script can reach, and hides itself from getmetatable. So a value with that metatable is
- * one that we have made.
+ * one that we have made. Its address does not change, so that comparing it is enough.
  */
 #include <string.h>
 
@@ -37,10 +37,9 @@ kp_lua_test(lua_State *L, int index, const struct kp_lua_type *type)
 
     if (self == NULL || !lua_getmetatable(L, index))
         return NULL;
-    lua_rawgetp(L, LUA_REGISTRYINDEX, type);
-    bool is_same = lua_rawequal(L, -1, -2);
-    lua_pop(L, 2);
-    return is_same ? self : NULL;
+    const void *metatable = lua_topointer(L, -1);
+    lua_pop(L, 1);
+    return metatable == kp_generation_of(L)->metatables[type->kind] ? self : NULL;
 }
 
 void *
@@ -180,5 +179,6 @@ kp_lua_open_type(lua_State *L, const struct kp_lua_type *type)
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "__metatable");
     luaL_setfuncs(L, type->metamethods, 0);
+    kp_generation_of(L)->metatables[type->kind] = lua_topointer(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, type);
 }
