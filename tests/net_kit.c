@@ -138,6 +138,7 @@ nk_prepare(struct net_kit *kit)
     kit->framing.kind = KP_FRAME_LINE;
     kit->limits = (struct kp_net_limits){
         .max_clients = 100,
+        .max_outbound = 100,
         .max_message = 8192,
         .max_outbox = 1024 * 1024,
         .soft_outbox = 256 * 1024,

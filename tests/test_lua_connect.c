@@ -246,24 +246,6 @@ given_nobody_listens_when_connecting_then_it_is_refused(void **state)
     assert_true(kp_list_is_empty(&kit->net.outbound.connects));
 }
 
-/* An attempt whose event is not looked at until its time is over: the clock jumps. */
-static void
-given_no_answer_when_the_time_is_over_then_it_is_given_up(void **state)
-{
-    struct script_kit *kit = *state;
-    struct other other = other_open();
-
-    sk_load(kit, "return {}");
-    run_with_port(kit, other.port, "print(kelpie.connect(address, { timeout = 0 }))");
-    sk_settle(kit);
-    sk_pass(kit, 1);
-    char *text = kit->printed;
-    bool is_over = strcmp(text, "nil\ttimed out\ttimeout\n") == 0;
-    bool is_there = strncmp(text, "connection to ", 14) == 0;
-    assert_true(is_over || is_there);
-    close(other.fd);
-}
-
 static void
 given_the_limit_is_reached_when_connecting_then_it_is_full(void **state)
 {
@@ -288,6 +270,100 @@ given_the_limit_is_reached_when_connecting_then_it_is_full(void **state)
     close(other.fd);
 }
 
+/* ---- reloads, ends, several at once -------------------------------------------------- */
+
+static void
+given_a_reload_when_connecting_then_old_code_gets_the_connection(void **state)
+{
+    struct script_kit *kit = *state;
+    struct other other = other_open();
+
+    sk_load(kit, "return {}");
+    run_with_port(kit, other.port,
+                  "local c = assert(kelpie.connect(address)) c:send('old')\n"
+                  "print(c:receive()) c:close()");
+    sk_step(kit);
+    sk_load_beside(kit, "return {}");
+    int fd = other_accept(kit, &other);
+    hears(kit, fd, "old\n");
+    say(fd, "still there\n");
+
+    prints(kit, "still there\n");
+    hears(kit, fd, "");
+    close(fd);
+    close(other.fd);
+}
+
+static void
+given_a_retired_generation_when_it_connects_then_it_is_told(void **state)
+{
+    struct script_kit *kit = *state;
+    struct other other = other_open();
+
+    sk_load(kit, "return {}");
+    run_with_port(kit, other.port,
+                  "kelpie.sleep(30) print(kelpie.connect(address, { timeout = 60 }))\n"
+                  "print('no')");
+    sk_load_beside(kit, "return {}");
+    sk_step(kit);
+    sk_pass(kit, 30000);
+
+    sk_printed(kit, ""); /* it was ended with its attempt, or before it */
+    assert_true(kp_list_is_empty(&kit->net.outbound.connects));
+    close(other.fd);
+}
+
+static void
+given_two_servers_when_connecting_then_handlers_do_not_wait_for_each_other(void **state)
+{
+    struct script_kit *kit = *state;
+    struct other other = other_open();
+    char text[1000];
+
+    snprintf(text, sizeof text,
+             "return { on_message = function(conn, m)\n"
+             "   local up = assert(kelpie.connect('127.0.0.1:%d'))\n"
+             "   up:send(m) conn:send(up:receive()) up:close() end }",
+             other.port);
+    sk_load(kit, text);
+    sk_connect(kit, 0);
+    sk_connect(kit, 1);
+    sk_say(kit, 0, "first\n");
+    int first = other_accept(kit, &other);
+    sk_say(kit, 1, "second\n");
+    int second = other_accept(kit, &other);
+    hears(kit, first, "first\n");
+    hears(kit, second, "second\n");
+    say(second, "answer 2\n");
+    wait_readable(kit, kit->peers[1]);
+    sk_hears(kit, 1, "answer 2\n");
+    say(first, "answer 1\n");
+    wait_readable(kit, kit->peers[0]);
+
+    sk_hears(kit, 0, "answer 1\n");
+    close(first);
+    close(second);
+    close(other.fd);
+}
+
+static void
+given_no_memory_when_connecting_then_nothing_breaks(void **state)
+{
+    char text[1000];
+    struct other other = other_open();
+
+    (void)state;
+    assert_int_equal(listen(other.fd, 1000), 0);
+    snprintf(text, sizeof text,
+             "return { on_input = function()\n"
+             "   local c = kelpie.connect('127.0.0.1:%d', { framing = 'raw' })\n"
+             "   if c then c.data.x = 1 c:send('x') c:receive(nil, 0.1) c:abort() end\n"
+             "end }",
+             other.port);
+    bk_fail_each_allocation(text);
+    close(other.fd);
+}
+
 static void
 given_an_attempt_when_everything_ends_then_nothing_is_left(void **state)
 {
@@ -309,8 +385,11 @@ main(void)
         T(given_a_unix_socket_when_connecting_then_it_works),
         T(given_addresses_that_make_no_sense_when_connecting_then_it_says_so),
         T(given_nobody_listens_when_connecting_then_it_is_refused),
-        T(given_no_answer_when_the_time_is_over_then_it_is_given_up),
         T(given_the_limit_is_reached_when_connecting_then_it_is_full),
+        T(given_a_reload_when_connecting_then_old_code_gets_the_connection),
+        T(given_a_retired_generation_when_it_connects_then_it_is_told),
+        T(given_two_servers_when_connecting_then_handlers_do_not_wait_for_each_other),
+        cmocka_unit_test(given_no_memory_when_connecting_then_nothing_breaks),
         T(given_an_attempt_when_everything_ends_then_nothing_is_left),
     };
 

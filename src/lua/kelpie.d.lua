@@ -318,7 +318,7 @@ function kelpie.after(seconds, fn) end
 function kelpie.every(seconds, fn) end
 
 ---What an outbound connection shall be.
----@class kelpie.connect_options
+---@class kelpie.outbound_options
 ---@field timeout? number seconds until it is given up; default 10
 ---@field framing? kelpie.framing default: that of the handlers table
 ---@field max_message? integer in bytes; default: that of the handlers table
@@ -330,7 +330,7 @@ function kelpie.every(seconds, fn) end
 ---ends and its messages are received it closes by itself; otherwise close it when it is not
 ---needed any more. It survives reloads, kept in kelpie.keep or conn.data. Not while loading.
 ---@param address string "127.0.0.1:8080", "[::1]:8080" or "unix:/path"
----@param options? kelpie.connect_options
+---@param options? kelpie.outbound_options
 ---@return kelpie.conn? conn
 ---@return string? message
 ---@return string? code "address": it makes no sense; "refused", "timeout", "unreachable"; "full": max_outbound connections (1000), or no free descriptor; "memory"; "retired": the script was replaced and did not end in time; "failed": anything else
