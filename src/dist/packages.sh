@@ -27,7 +27,8 @@ debian() {
     wanted="gcc libc6-dev cmake make liblua5.4-dev"
     if [ "$purpose" = test ]; then
         wanted="$wanted libcmocka-dev clang clang-format libclang-rt-14-dev lua-check binutils
-                pkg-config netcat-openbsd ncat socat inetutils-telnet procps npm mandoc"
+                pkg-config netcat-openbsd ncat socat inetutils-telnet procps npm mandoc
+                libuv1-dev libevent-dev lua5.4 lua-cjson lua-lpeg"
     fi
     missing=""
     for package in $wanted; do
