@@ -339,12 +339,24 @@ KELPIE_API int kelpie_post(kelpie *k, void (*fn)(void *arg), void *arg);
  * Returns   0; KELPIE_ESCRIPT when the handler raised (it was logged). */
 KELPIE_API int kelpie_input(kelpie *k, const void *line, size_t len);
 
-/* For a foreign loop: the descriptor that is readable when kelpie_step has work. Watch it
- * with poll(2); some systems cannot nest one kqueue in another. */
+/*
+ * Foreign loops. A host that has a loop of its own does three things in it: watch kelpie_fd for
+ * reading, sleep no longer than kelpie_timeout, then call kelpie_step(k, 0). examples/ shows it
+ * with poll(2), libuv, libevent and another kqueue.
+ *
+ * One descriptor and one time-out are the whole seam. There are no functions of the host that
+ * watch each connection in kelpie's place: the loop hands all changes of a step to the kernel
+ * in one kevent(2), together with the wait, and reads an event once, edge-triggered. Foreign
+ * watches would be a second path for each of these, level-triggered and one call a change,
+ * that only such hosts ever run. A nested kqueue costs one system call a step instead.
+ */
+
+/* The descriptor that is readable when kelpie_step has work. Watch it with poll(2) or what is
+ * built on that; some systems cannot nest one kqueue in another. */
 KELPIE_API int kelpie_fd(const kelpie *k);
 
-/* For a foreign loop: how long it may sleep, in milliseconds; 0: not at all; -1: for ever.
- * Ask again after every step. */
+/* How long a foreign loop may sleep, in milliseconds; 0: not at all; -1: for ever. Ask again
+ * after every step, and after whatever else was done with the server, such as a send. */
 KELPIE_API int kelpie_timeout(const kelpie *k);
 
 /* Does one turn: waits at most timeout_ms (-1: for ever), then events, timers, disconnects,

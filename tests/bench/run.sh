@@ -143,7 +143,7 @@ limits="--warm-up $warm_up --time $(echo "$seconds" | awk '{ print int($1 * 1000
 # What W5 is made of, as far as kelpie's own allocator knows.
 counted_bytes() { # WORKLOAD SCRIPT
     is_wanted "$1" && [ -x "$bin/bench_memory" ] && [ -z "$smoke" ] || return 0
-    counted=$("$bin/bench_memory" "$here/scripts/$2.lua" | tr '\t' ' ') || return 0
+    counted=$("$bin/bench_memory" "$here/scripts/$2.lua" | cut -f 1,2 | tr '\t' ' ') || return 0
     echo "$1 kelpie: ${counted% *} bytes allocated for a connection, ${counted#* } of them by Lua"
 }
 
