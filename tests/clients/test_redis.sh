@@ -5,7 +5,7 @@ need redis-cli redis-benchmark
 need_nc
 
 # The example is a copy, which may be changed.
-cp "$top"/examples/*.lua "$work"
+cp -R "$top/examples/redis.lua" "$top/examples/redis" "$work"
 start_server run -p 0 "$work/redis.lua"
 
 r() {

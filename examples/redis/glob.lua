@@ -1,4 +1,4 @@
--- glob.lua: the patterns of Redis: "*", "?", "[a-z]", "[^a]" and "\\" before one of these
+-- redis/glob.lua: the patterns of Redis: "*", "?", "[a-z]", "[^a]" and "\\" before one of these
 --
 --    glob.matches(glob.compile("user:*"), key)
 

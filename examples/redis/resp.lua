@@ -1,4 +1,4 @@
--- resp.lua: RESP2, the protocol of Redis: answers are made, and commands cut out of the bytes
+-- redis/resp.lua: RESP2, the protocol of Redis: answers are made, and commands cut out of the bytes
 --
 -- No connection is needed for it, and nothing is kept here: a command that has come in part is
 -- in the tables of the caller.
@@ -23,6 +23,10 @@ end
 
 function resp.array(parts) -- of answers
    return "*" .. #parts .. "\r\n" .. concat(parts)
+end
+
+function resp.wrong_number(name)
+   return "-ERR wrong number of arguments for '" .. name:lower() .. "' command\r\n"
 end
 
 -- A text of a client inside an error: on one line, and not longer than need be.
