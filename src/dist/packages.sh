@@ -35,7 +35,7 @@ debian() {
     for package in $wanted; do
         # A tool that is there without its package (npm of another origin) will do.
         case $package in
-        npm | clang | clang-format | gcc | cmake | make | pkg-config) has "$package" && continue ;;
+        npm | curl | clang | clang-format | gcc | cmake | make | pkg-config) has "$package" && continue ;;
         libclang-rt-14-dev) has clang && ! clang --version | grep -q 'version 14' && continue ;;
         esac
         dpkg-query -W -f='${Status}' "$package" 2>/dev/null |
@@ -55,7 +55,7 @@ debian() {
 
 freebsd() {
     wanted="cmake lua54"
-    [ "$purpose" = test ] && wanted="$wanted cmocka lua54-luacheck nmap socat llvm pkgconf"
+    [ "$purpose" = test ] && wanted="$wanted cmocka lua54-luacheck nmap socat llvm pkgconf redis curl wrk"
     missing=""
     for package in $wanted; do
         pkg info -e "$package" || missing="$missing $package"
@@ -67,7 +67,7 @@ freebsd() {
 
 homebrew() {
     wanted="cmake lua@5.4"
-    [ "$purpose" = test ] && wanted="$wanted cmocka clang-format luacheck nmap socat telnet"
+    [ "$purpose" = test ] && wanted="$wanted cmocka clang-format luacheck nmap socat telnet redis wrk"
     for package in $wanted; do
         brew list "$package" >/dev/null 2>&1 || brew install "$package"
     done
