@@ -164,6 +164,12 @@ struct kelpie_options {
 
     int max_outbound; /* connections that scripts have opened, apart from max_clients: 1000;
                        * -1: none may be opened */
+
+    /* the server's clock, in nanoseconds, never going back: NULL (CLOCK_MONOTONIC). For tests
+     * whose time the host moves: it steps with timeout 0, and kelpie_timeout says how far the
+     * next timer is. How long a handler may run is measured in real time nevertheless */
+    uint64_t (*now_ns)(void *arg);
+    void *now_arg;
 };
 
 /*
@@ -497,6 +503,39 @@ KELPIE_API size_t kelpie_conns(const kelpie *k, kelpie_conn **out, size_t max);
  * Returns   how many took it; -ENOMEM. */
 KELPIE_API int kelpie_broadcast(kelpie *k, const void *message, size_t len,
                                 const kelpie_conn *except);
+
+/* The host in place of a socket. */
+struct kelpie_transport {
+    size_t size; /* sizeof this struct */
+    /* Takes output. Returns how many of the bytes it took; what it did not take is kept, and
+     * written after kelpie_conn_writable. Of this connection only kelpie_conn_feed and
+     * kelpie_conn_feed_end may be called in it. */
+    size_t (*write)(void *arg, const void *bytes, size_t len);
+    /* It has ended (may be NULL). Called once, the last use of arg; from here on the
+     * connection must not be used. reason is valid until it returns. */
+    void (*closed)(void *arg, const char *reason);
+};
+
+/* Makes a connection without a socket: the host feeds it, and takes its output. Everything
+ * else is as for an accepted one, limits and counters as well; its peer is "unix". It costs no
+ * descriptor. on_connect is called in the next step. listener_name may be NULL. transport is
+ * copied.
+ * Returns   0; -ENOMEM; KELPIE_EFULL above max_clients; KELPIE_ECLOSED when a drain has begun;
+ *           KELPIE_EMISUSE for an unknown size, and without write.
+ * Gives     *out, to be used until closed is called. */
+KELPIE_API int kelpie_detached(kelpie *k, const char *listener_name,
+                               const struct kelpie_transport *transport, void *arg,
+                               kelpie_conn **out);
+
+/* Bytes have come, or their end, for a detached connection; they are copied and served in
+ * the next step. At most 1 MiB waits.
+ * Returns   0; KELPIE_EFULL when more would wait, -ENOMEM: nothing was taken;
+ *           KELPIE_ECLOSED; KELPIE_EMISUSE after the end, and for one that has a socket. */
+KELPIE_API int kelpie_conn_feed(kelpie_conn *conn, const void *bytes, size_t len);
+KELPIE_API int kelpie_conn_feed_end(kelpie_conn *conn);
+
+/* The write of a detached connection, which took less than it got, takes more again. */
+KELPIE_API void kelpie_conn_writable(kelpie_conn *conn);
 
 /* ------------------------------------------------------------------------------------
  * Rooms

@@ -66,6 +66,8 @@ struct kp_sys_calls {
 struct kp_sys {
     const struct kp_sys_calls *calls;
     void *arg;
+    uint64_t (*now_ns)(void *arg); /* the host's own clock; NULL: calls->now_ns */
+    void *now_arg;
 };
 
 /* The kernel's own calls. */
@@ -110,6 +112,8 @@ int kp_sys_random(struct kp_sys *sys, void *buf, size_t len);
 int kp_sys_max_files(struct kp_sys *sys);
 uint64_t kp_sys_now_ns(struct kp_sys *sys);
 uint64_t kp_sys_cpu_ns(struct kp_sys *sys, pthread_t thread);
+/* The time that really passes, whatever clock the host has: what code costs, not when it is. */
+uint64_t kp_sys_real_ns(struct kp_sys *sys);
 int kp_sys_thread(struct kp_sys *sys, pthread_t *out, void *(*fn)(void *fn_arg),
                   void *fn_arg);
 int kp_sys_sigaction(struct kp_sys *sys, int signal, const struct sigaction *action,

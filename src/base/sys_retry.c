@@ -278,6 +278,12 @@ kp_sys_max_files(struct kp_sys *sys)
 uint64_t
 kp_sys_now_ns(struct kp_sys *sys)
 {
+    return sys->now_ns != NULL ? sys->now_ns(sys->now_arg) : kp_sys_real_ns(sys);
+}
+
+uint64_t
+kp_sys_real_ns(struct kp_sys *sys)
+{
     return sys->calls->now_ns(sys->arg);
 }
 

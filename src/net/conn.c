@@ -34,6 +34,7 @@
 #include "conns.h"
 #include "ip_limit.h"
 #include "sockopt.h"
+#include "transport.h"
 
 const char *
 kp_conn_state_str(enum kp_conn_state state)
@@ -152,7 +153,7 @@ acquire(struct kelpie_conn *conn, int fd)
     rc = kp_conns_enter(conn);
     if (rc < 0)
         goto fail_give_count;
-    rc = kp_loop_add(net->loop, &conn->source, fd, on_conn_event, conn);
+    rc = fd < 0 ? 0 : kp_loop_add(net->loop, &conn->source, fd, on_conn_event, conn);
     if (rc < 0)
         goto fail_leave;
     if (conn->outbound)
@@ -187,7 +188,8 @@ kp_conn_open(struct kp_net *net, struct kelpie_conn **out, int fd,
         kp_mem_free(&net->env->mem, conn, sizeof(*conn));
         return rc;
     }
-    kp_sockopt_tune(&net->env->sys, fd, peer);
+    if (fd >= 0)
+        kp_sockopt_tune(&net->env->sys, fd, peer);
     kp_list_append(&net->fresh, &conn->work);
     net->counters.accepted++;
     kp_log_write(&net->env->log, KELPIE_LOG_TRACE, "conn %llu: open",
@@ -249,6 +251,7 @@ kp_conn_close_fd(struct kelpie_conn *conn)
     struct kp_net *net = conn->net;
     int fd = conn->source.fd;
 
+    kp_detached_close(conn);
     if (fd < 0)
         return;
     if (conn->aborted)

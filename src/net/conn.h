@@ -66,6 +66,7 @@ struct kelpie_conn {
 
     /* input */
     struct kp_source source;
+    struct kp_detached *detached; /* instead of a descriptor; see transport.h */
     struct kp_framing framing;
     struct kp_framing once; /* of the next message only, when has_once */
     bool has_once;
@@ -97,7 +98,7 @@ struct kelpie_conn {
 /* Returns "open", "draining", "closed". */
 const char *kp_conn_state_str(enum kp_conn_state state);
 
-/* Makes a connection of a connected, nonblocking socket; announced by kp_conns_announce.
+/* Makes a connection of a connected, nonblocking socket (-1: none); announced by kp_conns_announce.
  * Calls     hooks.configure.
  * Returns   0; -ENOMEM; -ENOSPC when max_clients is reached; -EUSERS when max_per_ip is.
  * Takes     fd, unless it fails. */

@@ -36,6 +36,7 @@
 
 #include "conn_clock.h"
 #include "limit.h"
+#include "transport.h"
 
 /* Up to this much left over is copied in front of the next read. A long message would be
  * copied again and again; 4 KiB cost less than a system call. */
@@ -219,7 +220,7 @@ read_to_scratch(struct kelpie_conn *conn, struct turn *turn)
 
     if (left > 0)
         memcpy(scratch, kp_buf_bytes(&conn->input), left);
-    ssize_t n = kp_sys_recv(&conn->net->env->sys, conn->source.fd, scratch + left, size);
+    ssize_t n = kp_transport_recv(conn, scratch + left, size);
     if (!note_received(conn, n, size))
         return false;
 
@@ -248,8 +249,7 @@ read_to_input(struct kelpie_conn *conn, struct turn *turn)
     size_t size = input->capacity - input->end;
     if (size > KP_NET_SCRATCH_SIZE)
         size = KP_NET_SCRATCH_SIZE;
-    ssize_t n = kp_sys_recv(&conn->net->env->sys, conn->source.fd,
-                            input->data + input->end, size);
+    ssize_t n = kp_transport_recv(conn, input->data + input->end, size);
     if (!note_received(conn, n, size))
         return false;
     input->end += (size_t)n;
@@ -383,8 +383,7 @@ serve_open(struct kelpie_conn *conn)
 static void
 serve_lingering(struct kelpie_conn *conn)
 {
-    ssize_t n = kp_sys_recv(&conn->net->env->sys, conn->source.fd, conn->net->scratch,
-                            KP_NET_SCRATCH_SIZE);
+    ssize_t n = kp_transport_recv(conn, conn->net->scratch, KP_NET_SCRATCH_SIZE);
 
     if (n == -EAGAIN || n == -EWOULDBLOCK) {
         conn->readable = false;

@@ -27,6 +27,7 @@
 #include "conn_read.h"
 #include "conns.h"
 #include "limit.h"
+#include "transport.h"
 #include "wrap.h"
 
 void
@@ -85,7 +86,7 @@ note_shrinking(struct kelpie_conn *conn)
 static void
 watch_writable(struct kelpie_conn *conn)
 {
-    if (kp_loop_watch(conn->net->loop, &conn->source, KP_WRITE, KP_EDGE, 0) < 0)
+    if (kp_transport_watch(conn, KP_WRITE) < 0)
         kp_conn_drop(conn, "out of memory", false);
 }
 
@@ -139,11 +140,9 @@ note_written(struct kelpie_conn *conn, size_t n)
 void
 kp_conn_flush(struct kelpie_conn *conn)
 {
-    struct kp_env *env = conn->net->env;
-
     if (conn->outbox.len == 0 || conn->write_blocked)
         return;
-    ssize_t n = kp_outbox_flush(&conn->outbox, &env->mem, &env->sys, conn->source.fd);
+    ssize_t n = kp_transport_flush(conn);
     if (n > 0) {
         note_written(conn, (size_t)n);
     } else if (n == 0 || n == -EAGAIN || n == -EWOULDBLOCK) {
@@ -185,7 +184,7 @@ go_on_draining(struct kelpie_conn *conn)
     kp_buf_clear(&conn->input, &conn->net->env->mem);
     if (conn->outbox.len > 0 || conn->lingering)
         return;
-    if ((conn->blocks & KP_BLOCK_END) != 0)
+    if ((conn->blocks & KP_BLOCK_END) != 0 || conn->detached != NULL)
         kp_conn_drop(conn, conn->reason, false);
     else
         start_lingering(conn);

@@ -25,6 +25,7 @@
 #include "conn_write.h"
 #include "listener.h"
 #include "room.h"
+#include "transport.h"
 
 /* ---- the table --------------------------------------------------------------------- */
 
@@ -227,7 +228,7 @@ announce(struct kelpie_conn *conn)
     net->hooks.on_connect(net->hooks.arg, conn);
     if (conn->state == KP_CONN_CLOSED)
         return;
-    if (kp_loop_watch(net->loop, &conn->source, KP_READ, KP_EDGE, 0) < 0)
+    if (kp_transport_watch(conn, KP_READ) < 0)
         kp_conn_drop(conn, "out of memory", false);
 }
 

@@ -247,16 +247,38 @@ consume(struct kp_outbox *outbox, struct kp_mem *mem, size_t n)
 }
 
 ssize_t
-kp_outbox_flush(struct kp_outbox *outbox, struct kp_mem *mem, struct kp_sys *sys, int fd)
+kp_outbox_flush_to(struct kp_outbox *outbox, struct kp_mem *mem, kp_outbox_send_fn *out,
+                   void *arg)
 {
     struct iovec window[KP_OUTBOX_IOVECS];
 
     if (outbox->len == 0)
         return 0;
-    ssize_t n = kp_sys_send(sys, fd, window, fill_window(outbox, window));
+    ssize_t n = out(arg, window, fill_window(outbox, window));
     if (n > 0)
         consume(outbox, mem, (size_t)n);
     return n;
+}
+
+struct socket {
+    struct kp_sys *sys;
+    int fd;
+};
+
+static ssize_t
+send_to_socket(void *arg, const struct iovec *iov, int n_iov)
+{
+    const struct socket *socket = arg;
+
+    return kp_sys_send(socket->sys, socket->fd, iov, n_iov);
+}
+
+ssize_t
+kp_outbox_flush(struct kp_outbox *outbox, struct kp_mem *mem, struct kp_sys *sys, int fd)
+{
+    struct socket socket = {sys, fd};
+
+    return kp_outbox_flush_to(outbox, mem, send_to_socket, &socket);
 }
 
 void

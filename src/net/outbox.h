@@ -55,6 +55,12 @@ int kp_outbox_append_chunk(struct kp_outbox *outbox, struct kp_mem *mem,
 ssize_t kp_outbox_flush(struct kp_outbox *outbox, struct kp_mem *mem, struct kp_sys *sys,
                         int fd) KP_MUST_CHECK;
 
+/* The same with another way out than a socket. out writes what it can of the parts.
+ * Returns   what out returned: bytes, or a negative errno. */
+typedef ssize_t kp_outbox_send_fn(void *arg, const struct iovec *iov, int n_iov);
+ssize_t kp_outbox_flush_to(struct kp_outbox *outbox, struct kp_mem *mem,
+                           kp_outbox_send_fn *out, void *arg) KP_MUST_CHECK;
+
 /* Drops everything. */
 void kp_outbox_clear(struct kp_outbox *outbox, struct kp_mem *mem);
 

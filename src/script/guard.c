@@ -357,7 +357,7 @@ run(void *arg)
         shift = now_shift;
         pthread_mutex_unlock(&guard->lock);
         kp_thread_nap(KP_GUARD_TICK_NS);
-        kp_guard_look(guard, kp_sys_now_ns(guard->sys));
+        kp_guard_look(guard, kp_sys_real_ns(guard->sys));
         pthread_mutex_lock(&guard->lock);
     }
     pthread_mutex_unlock(&guard->lock);

@@ -79,7 +79,7 @@ is_late(struct kp_watchdog *watchdog)
     if (!watchdog->is_polled || watchdog->deadline_ns == KP_NEVER)
         return false;
 
-    uint64_t now_ns = kp_sys_now_ns(watchdog->guard->sys);
+    uint64_t now_ns = kp_sys_real_ns(watchdog->guard->sys);
     uint64_t elapsed_ns = now_ns - watchdog->started_ns;
     if (elapsed_ns >= KP_GUARD_SLOW_NS) {
         watchdog->slow_ns = elapsed_ns;
@@ -176,7 +176,7 @@ kp_watchdog_init(struct kp_watchdog *watchdog, struct kp_guard *guard)
 static void
 set_deadline(struct kp_watchdog *watchdog)
 {
-    watchdog->started_ns = kp_sys_now_ns(watchdog->guard->sys);
+    watchdog->started_ns = kp_sys_real_ns(watchdog->guard->sys);
     watchdog->deadline_ns = watchdog->started_ns + watchdog->budget_ns;
 }
 
@@ -210,7 +210,7 @@ restart(struct kp_watchdog *watchdog, uint64_t budget_ns)
 void
 kp_watchdog_limit(struct kp_watchdog *watchdog, uint64_t budget_ns)
 {
-    uint64_t now_ns = kp_sys_now_ns(watchdog->guard->sys);
+    uint64_t now_ns = kp_sys_real_ns(watchdog->guard->sys);
     uint64_t left_ns =
         now_ns < watchdog->extended_ns ? watchdog->extended_ns - now_ns : 1;
 
@@ -222,7 +222,7 @@ void
 kp_watchdog_extend(struct kp_watchdog *watchdog, uint64_t limit_ns)
 {
     if (watchdog->extended_ns == 0)
-        watchdog->extended_ns = kp_sys_now_ns(watchdog->guard->sys) + limit_ns;
+        watchdog->extended_ns = kp_sys_real_ns(watchdog->guard->sys) + limit_ns;
     kp_watchdog_limit(watchdog, limit_ns);
 }
 

@@ -45,6 +45,8 @@ init_plain(kelpie *k, const struct kp_mem *mem, const struct kp_sys *sys,
 {
     k->env.mem = *mem;
     k->env.sys = *sys;
+    k->env.sys.now_ns = options->now_ns;
+    k->env.sys.now_arg = options->now_arg;
     k->started_ns = kp_sys_now_ns(&k->env.sys);
     kp_log_init(&k->env.log, options->log, options->log_arg, options->log_level);
     kp_timers_init(&k->timers, &k->env.mem);

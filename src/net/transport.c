@@ -1,0 +1,153 @@
+/*
+ * transport.c - what carries the bytes of a connection: its socket, or the host
+ *
+ * A detached connection behaves as a socket would whose other end is the host: what is fed
+ * waits in a bounded buffer until it is read, output that the host does not take waits in the
+ * outbox until it says that it takes more, and an end that is fed is read as 0. It is told
+ * nothing of lingering: nobody can answer it with a reset, so it closes when all is written.
+ */
+#include "transport.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "conn_read.h"
+#include "conn_write.h"
+
+int
+kp_detached_open(struct kp_net *net, struct kelpie_conn **out,
+                 const struct kelpie_transport *calls, void *arg,
+                 struct kp_listener *listener)
+{
+    static const union kp_peer local = {.any = {.sa_family = AF_UNIX}};
+    struct kp_mem *mem = &net->env->mem;
+
+    *out = NULL;
+    struct kp_detached *detached = kp_mem_zalloc(mem, sizeof(*detached));
+    if (detached == NULL)
+        return -ENOMEM;
+    detached->calls = *calls;
+    detached->arg = arg;
+    int rc = kp_conn_open(net, out, -1, &local, listener);
+    if (rc < 0)
+        kp_mem_free(mem, detached, sizeof(*detached));
+    else
+        (*out)->detached = detached;
+    return rc;
+}
+
+/* Returns 0 when more may come in. */
+static int
+check_feed(const struct kelpie_conn *conn)
+{
+    if (!kp_conn_is_open(conn))
+        return KELPIE_ECLOSED;
+    return conn->detached != NULL && !conn->detached->ended ? 0 : KELPIE_EMISUSE;
+}
+
+static void
+note_readable(struct kelpie_conn *conn)
+{
+    struct kp_event event = {.filter = KP_READ, .eof = conn->detached->ended};
+
+    kp_conn_note_readable(conn, &event);
+}
+
+int
+kp_detached_feed(struct kelpie_conn *conn, const void *bytes, size_t len)
+{
+    int rc = check_feed(conn);
+
+    if (rc < 0 || len == 0)
+        return rc;
+    struct kp_buf *fed = &conn->detached->fed;
+    if (len > KP_FED_MAX - kp_buf_len(fed))
+        return KELPIE_EFULL;
+    rc = kp_buf_append(fed, &conn->net->env->mem, bytes, len);
+    if (rc == 0)
+        note_readable(conn);
+    return rc;
+}
+
+int
+kp_detached_end(struct kelpie_conn *conn)
+{
+    int rc = check_feed(conn);
+
+    if (rc < 0)
+        return rc;
+    conn->detached->ended = true;
+    note_readable(conn);
+    return 0;
+}
+
+ssize_t
+kp_transport_recv(struct kelpie_conn *conn, void *buf, size_t size)
+{
+    struct kp_detached *detached = conn->detached;
+
+    if (detached == NULL)
+        return kp_sys_recv(&conn->net->env->sys, conn->source.fd, buf, size);
+    size_t n = kp_buf_len(&detached->fed);
+    if (n == 0)
+        return detached->ended ? 0 : -EAGAIN;
+    if (n > size)
+        n = size;
+    memcpy(buf, kp_buf_bytes(&detached->fed), n);
+    kp_buf_consume(&detached->fed, &conn->net->env->mem, n);
+    return (ssize_t)n;
+}
+
+static ssize_t
+send_to_host(void *arg, const struct iovec *iov, int n_iov)
+{
+    struct kp_detached *detached = arg;
+    size_t written = 0;
+
+    for (int i = 0; i < n_iov; i++) {
+        size_t len = iov[i].iov_len;
+        size_t n = detached->calls.write(detached->arg, iov[i].iov_base, len);
+        written += n < len ? n : len;
+        if (n < len)
+            break;
+    }
+    return written > 0 ? (ssize_t)written : -EAGAIN;
+}
+
+ssize_t
+kp_transport_flush(struct kelpie_conn *conn)
+{
+    struct kp_env *env = conn->net->env;
+
+    if (conn->detached == NULL)
+        return kp_outbox_flush(&conn->outbox, &env->mem, &env->sys, conn->source.fd);
+    return kp_outbox_flush_to(&conn->outbox, &env->mem, send_to_host, conn->detached);
+}
+
+int
+kp_transport_watch(struct kelpie_conn *conn, enum kp_filter filter)
+{
+    if (conn->detached == NULL)
+        return kp_loop_watch(conn->net->loop, &conn->source, filter, KP_EDGE, 0);
+    /* Nothing need be watched; as with an edge, what is ready already is told at once. */
+    if (filter == KP_READ)
+        kp_conn_wake(conn);
+    else if (!conn->write_blocked)
+        kp_conn_touch(conn);
+    return 0;
+}
+
+void
+kp_detached_close(struct kelpie_conn *conn)
+{
+    struct kp_mem *mem = &conn->net->env->mem;
+    struct kp_detached *detached = conn->detached;
+
+    if (detached == NULL)
+        return;
+    conn->detached = NULL;
+    if (detached->calls.closed != NULL)
+        detached->calls.closed(detached->arg, conn->reason);
+    kp_buf_clear(&detached->fed, mem);
+    kp_mem_free(mem, detached, sizeof(*detached));
+}

@@ -1,0 +1,50 @@
+/*
+ * detached.c - connections without a socket, for the host
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "net/conn_write.h"
+#include "net/transport.h"
+#include "server.h"
+
+int
+kelpie_detached(kelpie *k, const char *listener_name,
+                const struct kelpie_transport *transport, void *arg, kelpie_conn **out)
+{
+    struct kelpie_transport calls = {0};
+
+    *out = NULL;
+    if (k->is_draining)
+        return kp_server_fail(k, KELPIE_ECLOSED, "detached: the server ends");
+    if (transport->size < sizeof(transport->size) || transport->size > sizeof(calls))
+        return kp_server_fail(k, KELPIE_EMISUSE, "detached: size %zu is not known",
+                              transport->size);
+    memcpy(&calls, transport, transport->size);
+    if (calls.write == NULL)
+        return kp_server_fail(k, KELPIE_EMISUSE, "detached: write is missing");
+    struct kp_listener *listener =
+        listener_name != NULL ? kp_listener_find(&k->net, listener_name) : NULL;
+    int rc = kp_detached_open(&k->net, out, &calls, arg, listener);
+    if (rc == -ENOSPC)
+        return kp_server_fail(k, KELPIE_EFULL, "detached: too many clients");
+    return rc < 0 ? kp_server_fail(k, rc, "detached: %s", kelpie_strerror(rc)) : 0;
+}
+
+int
+kelpie_conn_feed(kelpie_conn *conn, const void *bytes, size_t len)
+{
+    return kp_detached_feed(conn, bytes, len);
+}
+
+int
+kelpie_conn_feed_end(kelpie_conn *conn)
+{
+    return kp_detached_end(conn);
+}
+
+void
+kelpie_conn_writable(kelpie_conn *conn)
+{
+    kp_conn_note_writable(conn);
+}
