@@ -4,6 +4,7 @@
 #include "net_kit.h"
 
 #include <unistd.h>
+
 static void
 given_a_name_when_it_is_too_long_then_there_is_no_such_room(void **state)
 {

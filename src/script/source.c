@@ -193,7 +193,8 @@ find_file(const struct kp_node *files, const char *path)
 static int
 add_missing(struct kp_sources *sources, const char *path, int error)
 {
-    if (error == -ENOMEM || find_file(&sources->missing, path))
+    if (error == -ENOMEM || sources->n_missing >= KP_SOURCE_MAX_MISSING ||
+        find_file(&sources->missing, path))
         return error;
 
     struct kp_source_file *file = file_new(sources_mem(sources), "@", path);
@@ -202,6 +203,7 @@ add_missing(struct kp_sources *sources, const char *path, int error)
     file->on_disk = true;
     file->error = error;
     kp_list_append(&sources->missing, &file->node);
+    sources->n_missing++;
     return error;
 }
 
