@@ -405,6 +405,7 @@ struct kelpie_stats {
     uint64_t too_long, protocol_errors;       /* closed for max_message, bad framing */
     uint64_t outbox_full;                     /* sends that failed with KELPIE_EFULL */
     uint64_t script_killed; /* closed because their handlers were ended too often */
+    uint64_t spawn_full;    /* calls of kelpie.spawn that failed with "full" */
 };
 
 /* Fills at most stats->size bytes of *stats. */

@@ -165,10 +165,29 @@ given_a_function_when_spawned_then_it_runs_beside_with_its_arguments(void **stat
            "local many = {} for i = 1, 250 do many[i] = i end\n"
            "kelpie.spawn(function(...) print(select('#', ...)) end, table.unpack(many))\n"
            "print('first')",
-           "0\nfirst\nspawned\t1\tnil\tx\tnil\n\n250\n");
+           "1\nfirst\nspawned\t1\tnil\tx\tnil\n\n250\n");
     sk_pass(kit, 1000);
 
     sk_printed(kit, "later\n");
+}
+
+static void
+given_too_many_functions_when_one_more_is_spawned_then_full(void **state)
+{
+    struct script_kit *kit = *state;
+
+    kit->script.limits.lua_memory = 2u << 20;
+    sk_run(kit, "local function f() kelpie.sleep(1) end\n"
+                "local n = 0 while kelpie.spawn(f) do n = n + 1 end\n"
+                "print(n, kelpie.spawn(f))");
+    sk_printed(kit, "511\tnil\ttoo many functions have not ended\tfull\n");
+    assert_int_equal(kit->net.counters.spawn_full, 2);
+    sk_logged(kit, "kelpie.spawn: too many functions have not ended");
+
+    kit->log[0] = '\0';
+    sk_pass(kit, 1000);
+    assert_int_equal(kit->script.live->n_tasks, 0);
+    bk_run(kit, "print(kelpie.spawn(print))", "true\n\n");
 }
 
 static void
@@ -282,8 +301,8 @@ given_counters_when_read_then_they_are_integers_with_their_names(void **state)
            "for name, value in pairs(s) do n = n + 1\n"
            "   assert(type(name) == 'string' and math.type(value) == 'integer') end\n"
            "print(n, s.generation, s.clients, s.accept_pauses, s.bytes_in, s.closed)",
-           "31\t3\t2\t1\t1099511627776\t0\n");
-    assert_int_equal(sizeof(struct kelpie_stats), sizeof(size_t) + 31 * sizeof(uint64_t));
+           "32\t3\t2\t1\t1099511627776\t0\n");
+    assert_int_equal(sizeof(struct kelpie_stats), sizeof(size_t) + 32 * sizeof(uint64_t));
 }
 
 static void
@@ -373,6 +392,7 @@ main(void)
         T(given_the_clock_when_it_moves_then_now_tells_seconds),
         T(given_a_handler_when_it_sleeps_then_it_goes_on_after_that_time),
         T(given_a_retired_generation_when_it_sleeps_too_long_then_it_is_told),
+        T(given_too_many_functions_when_one_more_is_spawned_then_full),
         T(given_a_function_when_spawned_then_it_runs_beside_with_its_arguments),
         T(given_what_is_no_function_when_spawned_then_it_raises),
         T(given_levels_when_logged_then_records_have_the_generation),

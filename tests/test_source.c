@@ -202,6 +202,27 @@ given_no_main_file_when_it_is_read_then_the_error_and_its_path(void **state)
     kp_sources_clear(&sources);
 }
 
+static void
+given_files_without_end_when_all_are_missing_then_a_thousand_are_remembered(void **state)
+{
+    struct reload_kit *kit = *state;
+    const struct kp_source_file *file;
+    struct kp_sources sources;
+    char name[32];
+
+    kp_sources_init(&sources, &kit->sk.script);
+    for (int i = 0; i < KP_SOURCE_MAX_MISSING + 10; i++) {
+        snprintf(name, sizeof(name), "missing%d.lua", i);
+        assert_int_equal(read_name(kit, &sources, name, &file), -ENOENT);
+    }
+
+    int n = 0;
+    kp_list_each(node, &sources.missing)
+        n++;
+    assert_int_equal(n, KP_SOURCE_MAX_MISSING);
+    kp_sources_clear(&sources);
+}
+
 /* What a person or an editor may do to a file that was read. */
 static void
 overwrite(struct reload_kit *kit)
@@ -360,6 +381,7 @@ main(void)
         TEST(
             given_a_file_that_is_cut_while_it_is_read_when_asked_then_it_counts_as_changed),
         TEST(given_read_files_when_looking_again_fails_then_they_count_as_changed),
+        TEST(given_files_without_end_when_all_are_missing_then_a_thousand_are_remembered),
         TEST(given_a_module_name_when_its_path_is_made_then_it_stays_in_the_folder),
     };
 

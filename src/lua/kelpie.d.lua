@@ -262,6 +262,7 @@ function timer:cancel() end
 ---@field protocol_errors integer connections closed because their bytes did not fit the framing
 ---@field outbox_full integer sends that failed with "full"
 ---@field script_killed integer connections closed because their handlers were ended too often
+---@field spawn_full integer calls of kelpie.spawn that failed with "full"
 
 -- ---- the module -----------------------------------------------------------------------------
 
@@ -345,9 +346,13 @@ function kelpie.connect(address, options) end
 function kelpie.sleep(seconds) end
 
 ---Runs a function beside this handler, in this step or the next one. An error of it is logged.
----Not while loading.
+---While 100,000 handlers, timers and functions have not ended, or one for 4 KiB of
+---`--lua-memory` (16,384 for 64 MiB), it does nothing but return "full". Not while loading.
 ---@param fn fun(...)
 ---@param ... any its arguments
+---@return boolean? ok true; nil: it will not run
+---@return string? message
+---@return string? code "full"
 function kelpie.spawn(fn, ...) end
 
 ---Calls a function that must not be ended half way, such as one that changes several tables

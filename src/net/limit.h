@@ -17,11 +17,13 @@ enum kp_limit {
     KP_LIMIT_TOTAL,    /* max_outbox_total, and its outbox is the largest: closed */
     KP_LIMIT_OUTBOX,   /* max_outbox: a send has failed */
     KP_LIMIT_KILLS,    /* its handler was ended too often: closed */
+    KP_LIMIT_SPAWN,    /* too many functions have not ended: kelpie.spawn has failed */
     KP_N_LIMITS,
 };
 
 /* Counts it in net->counters, and writes a record that names the peer: of each limit the first
- * ten, then one a second that says how many were not written. conn may be NULL. */
+ * ten, then one a second that says how many were not written. peer and conn
+ * may be NULL. */
 void kp_limit_hit(struct kp_net *net, enum kp_limit limit, const union kp_peer *peer,
                   const struct kelpie_conn *conn);
 

@@ -91,6 +91,7 @@ kp_footprint_take(struct kp_footprint *footprint, struct kp_sources *sources,
     take_files(footprint, &sources->files, mem);
     sources->n_files = sources->n_missing = 0;
     take_files(footprint, &sources->missing, mem);
+    sources->n_missing = 0;
     if (!is_whole)
         take_files(footprint, &before, mem);
     while (!kp_list_is_empty(&before))

@@ -67,6 +67,7 @@ struct kp_generation {
     struct kp_node pool;      /* kp_task.node: idle, with their coroutine */
     struct kp_node made;      /* kp_task.node: taken from the pool, being filled */
     size_t n_pool;
+    size_t n_tasks;          /* that have not ended: all but those of the pool */
     struct kp_task *current; /* the task that runs, or NULL */
     struct kp_node timers;   /* timers of scripts that are started: lua_timer.c */
     lua_Integer n_anchors;   /* in the table of timers_ref */

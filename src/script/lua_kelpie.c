@@ -13,6 +13,7 @@
 #include "base/nearest.h"
 #include "bind.h"
 #include "net/conns.h"
+#include "net/limit.h"
 #include "task.h"
 
 #define MAX_CRITICAL_NS (60 * KP_NS_PER_S) /* where loading has no limit */
@@ -144,6 +145,10 @@ Runs a function beside this handler, in this step or the next.
 @function spawn
 @func fn
 @param ... its arguments
+@treturn[1] boolean true
+@treturn[2] nil
+@treturn[2] string message
+@treturn[2] string code: "full" when too many functions have not ended
 @usage kelpie.spawn(greet_later, conn)
 */
 static int
@@ -152,13 +157,19 @@ l_spawn(lua_State *L)
     luaL_checktype(L, 1, LUA_TFUNCTION);
     kp_generation_check_serving(L, "kelpie.spawn");
 
+    struct kp_generation *gen = kp_generation_of(L);
+    if (kp_task_is_full(gen)) {
+        kp_limit_hit(net_of(L), KP_LIMIT_SPAWN, NULL, NULL);
+        return kp_lua_push_failure(L, "too many functions have not ended", "full");
+    }
     int n = lua_gettop(L);
-    struct kp_task *task = kp_task_new(L, kp_generation_of(L), "spawn");
+    struct kp_task *task = kp_task_new(L, gen, "spawn");
     if (!lua_checkstack(task->co, n)) /* luaL_checkstack would raise in the other one */
         luaL_error(L, "not enough memory");
     lua_xmove(L, task->co, n);
     kp_task_start_later(task, n - 1);
-    return 0;
+    lua_pushboolean(L, 1);
+    return 1;
 }
 
 /***
@@ -301,7 +312,7 @@ static const struct {
     COUNTER(refused_per_ip),  COUNTER(idle_timeouts),
     COUNTER(frame_timeouts),  COUNTER(too_long),
     COUNTER(protocol_errors), COUNTER(outbox_full),
-    COUNTER(script_killed),
+    COUNTER(script_killed),   COUNTER(spawn_full),
 #undef COUNTER
 };
 

@@ -20,10 +20,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* So many places where nothing was found are remembered: a script that looks for modules in
- * an endless loop would make a list that takes longer and longer to search. */
-#define MAX_MISSING 1000
-
 void
 kp_sources_init(struct kp_sources *sources, struct kp_script *script)
 {
@@ -197,7 +193,7 @@ find_file(const struct kp_node *files, const char *path)
 static int
 add_missing(struct kp_sources *sources, const char *path, int error)
 {
-    if (error == -ENOMEM || sources->n_missing >= MAX_MISSING ||
+    if (error == -ENOMEM || sources->n_missing >= KP_SOURCE_MAX_MISSING ||
         find_file(&sources->missing, path))
         return error;
 

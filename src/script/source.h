@@ -34,6 +34,10 @@ struct kp_source_file {
     struct kp_sighting seen; /* what is on disk now */
 };
 
+/* So many places without a file are remembered for who watches: a script that asks for others
+ * without end must not make lists without end, outside of its own memory. */
+#define KP_SOURCE_MAX_MISSING 1000
+
 /* The files of one load. */
 struct kp_sources {
     struct kp_script *script;

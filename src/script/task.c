@@ -37,6 +37,15 @@ task_of_node(struct kp_node *node)
 
 /* --- making and dropping --------------------------------------------------------------- */
 
+bool
+kp_task_is_full(const struct kp_generation *gen)
+{
+    size_t memory = gen->script->limits.lua_memory;
+    size_t limit = memory / KP_TASK_FRACTION / KP_TASK_BYTES;
+
+    return gen->n_tasks >= KP_TASK_MAX || (memory > 0 && gen->n_tasks >= limit);
+}
+
 /* Makes a task with a fresh coroutine. [-0, +0] */
 static struct kp_task *
 task_make(lua_State *L, struct kp_generation *gen)
@@ -50,6 +59,7 @@ task_make(lua_State *L, struct kp_generation *gen)
     kp_list_init(&task->node);
     kp_list_init(&task->of_conn);
     kp_task_init_wait(task);
+    gen->n_tasks++;
     return task;
 }
 
@@ -65,6 +75,7 @@ task_reuse(struct kp_generation *gen)
     } else if (!kp_list_is_empty(&gen->pool)) {
         task = task_of_node(gen->pool.prev);
         gen->n_pool--;
+        gen->n_tasks++;
     }
     if (task)
         kp_list_remove(&task->node);
@@ -93,6 +104,7 @@ kp_task_new(lua_State *L, struct kp_generation *gen, const char *what)
 static void
 task_drop(struct kp_task *task)
 {
+    task->gen->n_tasks--;
     luaL_unref(task->gen->L, LUA_REGISTRYINDEX, task->co_ref);
 }
 
@@ -109,6 +121,7 @@ task_retire(struct kp_task *task)
     lua_settop(task->co, 0);
     kp_list_append(&gen->pool, &task->node);
     gen->n_pool++;
+    gen->n_tasks--;
 }
 
 /* The task does not belong to its connection any more.

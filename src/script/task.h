@@ -58,6 +58,14 @@ struct kp_task {
     struct kp_timer timer;      /* of sleep, or the limit of receive */
 };
 
+#define KP_TASK_MAX      100000 /* a generation's that have not ended, to spawn more */
+#define KP_TASK_BYTES    2048   /* at least, with its coroutine and its timer */
+#define KP_TASK_FRACTION 2      /* of lua_memory they may have: one in so many */
+
+/* Whether so many tasks have not ended that no function can be spawned: KP_TASK_MAX of them,
+ * or fewer when lua_memory is small. Handlers and timers are made in any case. */
+bool kp_task_is_full(const struct kp_generation *gen);
+
 /* Takes a task from the pool, or makes one; its coroutine's stack is empty. Runs protected.
  * Raises    when there is no memory. */
 struct kp_task *kp_task_new(lua_State *L, struct kp_generation *gen, const char *what);

@@ -83,6 +83,7 @@ static const struct number numbers[] = {
     NUMBER(protocol_errors),
     NUMBER(outbox_full),
     NUMBER(script_killed),
+    NUMBER(spawn_full),
 };
 
 static uint64_t

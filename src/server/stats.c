@@ -43,6 +43,7 @@ kelpie_get_stats(const kelpie *k, struct kelpie_stats *stats)
         .protocol_errors = net->protocol_errors,
         .outbox_full = net->outbox_full,
         .script_killed = net->script_killed,
+        .spawn_full = net->spawn_full,
     };
 
     memcpy(stats, &all, stats->size < sizeof(all) ? stats->size : sizeof(all));

@@ -1,9 +1,9 @@
 -- expect: ended
 -- linger: 300
--- Five thousand functions that sleep for no time, for ever.
+-- Fifty thousand functions that sleep for no time, for ever.
 local kelpie = require("kelpie")
 return require("lib.base").handlers(function()
-   for _ = 1, 5000 do
+   for _ = 1, 50000 do
       kelpie.spawn(function() while true do kelpie.sleep(0) end end)
    end
 end)
