@@ -384,6 +384,23 @@ function kelpie.shutdown() end
 ---@return string trimmed
 function kelpie.trim(text) end
 
+---Takes a text to pieces, which may be empty.
+---@param text string
+---@param separator string at least one byte; no pattern
+---@param max? integer at most so many pieces; the last one is the rest
+---@return string[] pieces at least one
+function kelpie.split(text, separator, max) end
+
+---Makes bytes printable: what is no printable ASCII, and the backslash, becomes \xNN.
+---@param bytes string
+---@return string escaped
+function kelpie.escape(bytes) end
+
+---Shows bytes 16 a line, with their offset, in hex and as text.
+---@param bytes string
+---@return string lines without a newline at the end; "" for no bytes
+function kelpie.hexdump(bytes) end
+
 ---Names a table that crosses from one version of the script to the next. Only while loading.
 ---@param name string
 ---@param default table what it is the first time
