@@ -30,9 +30,10 @@ address_of(int port)
 {
     char text[40], why[200];
     struct kp_address address;
+    struct kp_host host;
 
     snprintf(text, sizeof(text), "127.0.0.1:%d", port);
-    assert_int_equal(kp_connect_address(&address, text, why, sizeof(why)), 0);
+    assert_int_equal(kp_connect_address(&address, &host, text, why, sizeof(why)), 0);
     return address;
 }
 
@@ -40,9 +41,11 @@ static int
 start(struct net_kit *kit, struct kp_connect **out, int port, int *told)
 {
     struct kp_address address = address_of(port);
+    struct kp_host host = {.name = ""};
 
     *told = NOT_TOLD;
-    return kp_connect_start(&kit->net, out, &address, 5 * KP_NS_PER_S, note_result, told);
+    return kp_connect_start(&kit->net, out, &address, &host, 5 * KP_NS_PER_S, note_result,
+                            told);
 }
 
 /* Steps until an attempt is over, ten seconds at most. */

@@ -207,29 +207,59 @@ given_addresses_that_make_no_sense_when_connecting_then_it_says_so(void **state)
 {
     struct script_kit *kit = *state;
 
-    bk_run(kit,
-           "for _, a in ipairs { '*:80', ':80', '80', 'fd:3', 'web=127.0.0.1:80', '',\n"
-           "      '127.0.0.1:0', '127.0.0.1:80\\0' } do\n"
-           "   local c, why, code = kelpie.connect(a)\n"
-           "   print(c, code, #why > 10)\n"
-           "end\n"
-           "try(kelpie.connect) try(kelpie.connect, 'x', 5)\n"
-           "try(kelpie.connect, 'x', { timeot = 5 })\n"
-           "try(kelpie.connect, 'x', { timeout = -1 })\n"
-           "try(kelpie.connect, 'x', { max_message = 0 })",
-           "nil\taddress\ttrue\nnil\taddress\ttrue\nnil\taddress\ttrue\n"
-           "nil\taddress\ttrue\nnil\taddress\ttrue\nnil\taddress\ttrue\n"
-           "nil\taddress\ttrue\nnil\taddress\ttrue\n"
-           "bad argument #1 to 'kelpie.connect' (string expected, got no value)\n"
-           "bad argument #2 to 'kelpie.connect' (table expected, got number)\n"
-           "bad argument #2 to 'kelpie.connect' (unknown option 'timeot' (did you mean "
-           "'timeout'?))\n"
-           "bad argument #2 to 'kelpie.connect' (timeout: a number of seconds expected, "
-           "0 or "
-           "more)\n"
-           "bad argument #2 to 'kelpie.connect' (max_message: a whole number of bytes, "
-           "at least "
-           "1)\n");
+    bk_run(
+        kit,
+        "for _, a in ipairs { 'localhost', '*:80', ':80', '80', 'fd:3', "
+        "'web=127.0.0.1:80', '',\n"
+        "      '127.0.0.1:0', '127.0.0.1:80\\0' } do\n"
+        "   local c, why, code = kelpie.connect(a)\n"
+        "   print(c, code, #why > 10)\n"
+        "end\n"
+        "try(kelpie.connect) try(kelpie.connect, 'x', 5)\n"
+        "try(kelpie.connect, 'x', { timeot = 5 })\n"
+        "try(kelpie.connect, 'x', { timeout = -1 })\n"
+        "try(kelpie.connect, 'x', { max_message = 0 })",
+        "nil\taddress\ttrue\nnil\taddress\ttrue\nnil\taddress\ttrue\nnil\taddress\ttrue\n"
+        "nil\taddress\ttrue\nnil\taddress\ttrue\nnil\taddress\ttrue\n"
+        "nil\taddress\ttrue\nnil\taddress\ttrue\n"
+        "bad argument #1 to 'kelpie.connect' (string expected, got no value)\n"
+        "bad argument #2 to 'kelpie.connect' (table expected, got number)\n"
+        "bad argument #2 to 'kelpie.connect' (unknown option 'timeot' (did you mean "
+        "'timeout'?))\n"
+        "bad argument #2 to 'kelpie.connect' (timeout: a number of seconds expected, "
+        "0 or "
+        "more)\n"
+        "bad argument #2 to 'kelpie.connect' (max_message: a whole number of bytes, "
+        "at least "
+        "1)\n");
+}
+
+static void
+given_a_host_name_when_connecting_then_it_is_looked_up_beside(void **state)
+{
+    struct script_kit *kit = *state;
+    struct other other = other_open();
+    char text[500];
+
+    sk_load(kit, "return {}");
+    snprintf(text, sizeof text,
+             "local c = assert(kelpie.connect('localhost:%d')) c:send('hello')\n"
+             "print(c:receive())",
+             other.port);
+    sk_run(kit, text);
+    int fd = other_accept(kit, &other);
+    hears(kit, fd, "hello\n");
+    say(fd, "bye\n");
+    prints(kit, "bye\n");
+    sk_run(kit, "print(select(3, kelpie.connect('unix:8080')))");
+    prints(kit, "refused\n");
+    sk_run(kit, "print(kelpie.connect('no..name:80'))");
+    prints(kit, "nil\tthe name is not known\tresolve\n");
+
+    sk_run(kit, "print(kelpie.connect('localhost:1', { timeout = 0 }))");
+    sk_step(kit); /* the teardown comes while it is looked up, perhaps */
+    close(fd);
+    close(other.fd);
 }
 
 static void
@@ -384,6 +414,7 @@ main(void)
         T(given_messages_that_nobody_wants_when_they_come_then_they_wait),
         T(given_a_unix_socket_when_connecting_then_it_works),
         T(given_addresses_that_make_no_sense_when_connecting_then_it_says_so),
+        T(given_a_host_name_when_connecting_then_it_is_looked_up_beside),
         T(given_nobody_listens_when_connecting_then_it_is_refused),
         T(given_the_limit_is_reached_when_connecting_then_it_is_full),
         T(given_a_reload_when_connecting_then_old_code_gets_the_connection),

@@ -334,21 +334,6 @@ given_requests_when_made_then_the_server_is_asked(void **state)
 /* --- strings and fields ------------------------------------------------------------------ */
 
 static void
-given_texts_when_trimmed_then_both_ends_are_without_space(void **state)
-{
-    bk_run(
-        *state,
-        "local function t(s) print('[' .. kelpie.trim(s) .. ']') end\n"
-        "t('') t(' ') t(' \\t\\r\\n\\v\\f') t('a') t('  a b\\t') t('a ') t(' a') t(5)\n"
-        "print(#kelpie.trim(' \\0 '), #kelpie.trim('\\160a\\160'))\n"
-        "print(#kelpie.trim((' '):rep(1 << 20) .. 'x' .. (' '):rep(1 << 20)))\n"
-        "try(function() kelpie.trim() end) try(function() kelpie.trim({}) end)",
-        "[]\n[]\n[]\n[a]\n[a b]\n[a]\n[a]\n[5]\n1\t3\n1\n"
-        "run.lua:5: bad argument #1 to 'trim' (string expected, got no value)\n"
-        "run.lua:5: bad argument #1 to 'trim' (string expected, got table)\n");
-}
-
-static void
 given_the_module_when_its_fields_are_read_then_they_tell_version_and_generation(
     void **state)
 {
@@ -402,7 +387,6 @@ main(void)
         T(given_string_format_replaced_when_logged_then_the_original_is_used),
         T(given_counters_when_read_then_they_are_integers_with_their_names),
         T(given_requests_when_made_then_the_server_is_asked),
-        T(given_texts_when_trimmed_then_both_ends_are_without_space),
         T(given_the_module_when_its_fields_are_read_then_they_tell_version_and_generation),
         cmocka_unit_test(given_no_memory_when_the_module_is_used_then_nothing_breaks),
 #undef T

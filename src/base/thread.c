@@ -1,7 +1,8 @@
 /*
  * thread.c - a thread of the library's own, beside that of a server
  *
- * There is one use for it, the guard (script/guard.c); this file has what is about threads
+ * There are two uses for it, the guard (script/guard.c) and look-ups of names (resolver.c);
+ * this file has what is about threads
  * and signals of POSIX, and nothing about Lua.
  *
  * A new thread inherits the signal mask of the one that makes it. So all signals are blocked
@@ -22,7 +23,8 @@ kp_thread_start(struct kp_sys *sys, pthread_t *out, void *(*fn)(void *arg), void
     sigset_t all, before;
 
     sigfillset(&all);
-    sigdelset(&all, signal);
+    if (signal != 0)
+        sigdelset(&all, signal);
     int rc = -pthread_sigmask(SIG_SETMASK, &all, &before);
     if (rc < 0)
         return rc;

@@ -7,10 +7,10 @@
 #include "compat/compat.h" /* KP_SIGNAL_SAFE_LOCAL */
 #include "sys.h"
 
-/* Starts a thread that runs fn(arg) and gets no signal but `signal`, so that those of the
+/* Starts a thread that runs fn(arg) and gets no signal but `signal` (0: none), so that those of the
  * host go where they went before.
  * Returns   0; -EAGAIN and other errno of pthread_create(3).
- * Gives     *out, for pthread_join. */
+ * Gives     *out, for pthread_join or pthread_detach. */
 int kp_thread_start(struct kp_sys *sys, pthread_t *out, void *(*fn)(void *arg), void *arg,
                     int signal) KP_MUST_CHECK;
 

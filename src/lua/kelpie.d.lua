@@ -330,11 +330,11 @@ function kelpie.every(seconds, fn) end
 ---nil, `conn.listener` is "". kelpie.broadcast and kelpie.conns do not reach it. When the peer
 ---ends and its messages are received it closes by itself; otherwise close it when it is not
 ---needed any more. It survives reloads, kept in kelpie.keep or conn.data. Not while loading.
----@param address string "127.0.0.1:8080", "[::1]:8080" or "unix:/path"
+---@param address string "127.0.0.1:8080", "[::1]:8080", "unix:/path"; or a host name, "example.org:80", which is looked up meanwhile
 ---@param options? kelpie.outbound_options
 ---@return kelpie.conn? conn
 ---@return string? message
----@return string? code "address": it makes no sense; "refused", "timeout", "unreachable"; "full": max_outbound connections (1000), or no free descriptor; "memory"; "retired": the script was replaced and did not end in time; "failed": anything else
+---@return string? code "address": it makes no sense; "refused", "timeout", "unreachable"; "resolve": the name is not known; "full": max_outbound connections (1000), or no free descriptor; "memory"; "retired": the script was replaced and did not end in time; "failed": anything else
 function kelpie.connect(address, options) end
 
 ---Suspends this handler; everybody else goes on. Returns nothing, unless the script was replaced
@@ -388,6 +388,23 @@ function kelpie.shutdown() end
 ---@param text string
 ---@return string trimmed
 function kelpie.trim(text) end
+
+---Takes a text to pieces, which may be empty.
+---@param text string
+---@param separator string at least one byte; no pattern
+---@param max? integer at most so many pieces; the last one is the rest
+---@return string[] pieces at least one
+function kelpie.split(text, separator, max) end
+
+---Makes bytes printable: what is no printable ASCII, and the backslash, becomes \xNN.
+---@param bytes string
+---@return string escaped
+function kelpie.escape(bytes) end
+
+---Shows bytes 16 a line, with their offset, in hex and as text.
+---@param bytes string
+---@return string lines without a newline at the end; "" for no bytes
+function kelpie.hexdump(bytes) end
 
 ---Names a table that crosses from one version of the script to the next. Only while loading.
 ---@param name string

@@ -2,6 +2,7 @@
  * connect.c - connections that we open ourselves
  *
  *     kp_connect_start   a nonblocking socket, connect(2), and a watch for writability
+ *     kp_connects_resolve  a host name has addresses now: one after the other is tried
  *     on_writable        the kernel knows: SO_ERROR says what
  *     on_timeout         it does not, and nobody waits any longer
  *     kp_connect_take    the connection, made by who asked for it, when that runs again
@@ -48,15 +49,112 @@ problem_of(const struct kp_address *address, const char *text)
     return NULL;
 }
 
-int
-kp_connect_address(struct kp_address *out, const char *text, char *why, size_t why_size)
+/* Reads "HOST:PORT" with a host name: it has a letter, and no byte that a name cannot have. */
+static bool
+read_host(struct kp_host *out, const char *text)
 {
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    static const char others[] = "0123456789.-_";
+    size_t len = strcspn(text, ":");
+    size_t n_digits = text[len] == ':' ? strlen(text + len + 1) : 0;
+    bool has_letter = false;
+
+    for (size_t i = 0; i < len; i++) {
+        bool is_letter = strchr(letters, text[i]) != NULL;
+        if (!is_letter && strchr(others, text[i]) == NULL)
+            return false;
+        has_letter |= is_letter;
+    }
+    if (!has_letter || len >= sizeof(out->name) || n_digits < 1 || n_digits > 5 ||
+        strspn(text + len + 1, "0123456789") != n_digits)
+        return false;
+    int port = 0;
+    for (const char *digit = text + len + 1; *digit != '\0'; digit++)
+        port = port * 10 + (*digit - '0');
+    if (port < 1 || port > 65535)
+        return false;
+    memcpy(out->name, text, len);
+    out->name[len] = '\0';
+    memcpy(out->port, text + len + 1, n_digits + 1);
+    return true;
+}
+
+int
+kp_connect_address(struct kp_address *out, struct kp_host *host, const char *text,
+                   char *why, size_t why_size)
+{
+    memset(host, 0, sizeof(*host));
+    if (strncmp(text, "fd:", 3) != 0 && strncmp(text, "unix:", 5) != 0 &&
+        read_host(host, text))
+        return 0;
+    if (text[strspn(text, "0123456789.")] != '\0' && strpbrk(text, ":/= ") == NULL)
+        return refuse(why, why_size, text, "the port is missing; write HOST:8080");
     int rc = kp_address_parse(out, text, why, why_size);
 
     if (rc < 0)
         return rc;
     const char *problem = problem_of(out, text);
     return problem == NULL ? 0 : refuse(why, why_size, text, problem);
+}
+
+/* ---- names ------------------------------------------------------------------------- */
+
+/* A look-up, which the net keeps until its thread is back, also when nobody waits for it any
+ * more: so threads are bounded. */
+struct kp_name_job {
+    struct kp_node node; /* in net->outbound.lookups, until it is done */
+    struct kp_lookup *lookup;
+    struct kp_connect *connect; /* who waits; NULL: nobody */
+};
+
+static void
+wake_loop(void *arg)
+{
+    kp_loop_wake(arg);
+}
+
+static int
+start_lookup(struct kp_connect *connect, const struct kp_host *host)
+{
+    struct kp_net *net = connect->net;
+
+    if (net->outbound.n_lookups >= KP_CONNECT_LOOKUPS)
+        return -EBUSY;
+    struct kp_name_job *job = kp_mem_zalloc(&net->env->mem, sizeof(*job));
+    if (job == NULL)
+        return -ENOMEM;
+    int rc = kp_lookup_start(&net->env->sys, &job->lookup, host, wake_loop, net->loop);
+    if (rc < 0) {
+        kp_mem_free(&net->env->mem, job, sizeof(*job));
+        return rc == -EAGAIN ? -ENOMEM : rc; /* of pthread_create: no resources */
+    }
+    job->connect = connect;
+    connect->job = job;
+    kp_list_append(&net->outbound.lookups, &job->node);
+    net->outbound.n_lookups++;
+    return 0;
+}
+
+static void
+free_job(struct kp_net *net, struct kp_name_job *job)
+{
+    kp_list_remove(&job->node);
+    kp_lookup_let_go(job->lookup);
+    kp_mem_free(&net->env->mem, job, sizeof(*job));
+}
+
+/* The attempt does not need its job any more; one that runs stays in the net's list. */
+static void
+leave_job(struct kp_connect *connect)
+{
+    struct kp_name_job *job = connect->job;
+
+    connect->job = NULL;
+    if (job == NULL)
+        return;
+    job->connect = NULL;
+    if (!kp_node_is_linked(&job->node))
+        free_job(connect->net, job);
 }
 
 /* ---- the end of an attempt --------------------------------------------------------- */
@@ -79,6 +177,7 @@ settle(struct kp_connect *connect, int result)
     struct kp_net *net = connect->net;
 
     connect->result = result;
+    leave_job(connect);
     kp_timer_cancel(net->timers, &connect->timer);
     if (result == 0) {
         kp_loop_remove(net->loop, &connect->source);
@@ -112,10 +211,22 @@ result_of(struct kp_connect *connect, const struct kp_event *event)
     return rc < 0 ? rc : -error;
 }
 
+static int try_next(struct kp_connect *connect);
+
 static void
 on_writable(void *arg, const struct kp_event *event)
 {
-    finish(arg, result_of(arg, event));
+    struct kp_connect *connect = arg;
+    int result = result_of(connect, event);
+
+    if (result < 0 && connect->job != NULL) {
+        close_socket(connect);
+        int rc = try_next(connect);
+        if (rc == 0)
+            return;
+        result = rc == KP_CONNECT_ENAME ? result : rc;
+    }
+    finish(connect, result);
 }
 
 static void
@@ -127,27 +238,79 @@ on_timeout(struct kp_timer *timer, void *arg)
 
 /* ---- life -------------------------------------------------------------------------- */
 
+/* Opens a socket and begins to connect it. On failure it is closed. */
 static int
-begin(struct kp_connect *connect, const struct kp_address *address, uint64_t timeout_ns)
+try_address(struct kp_connect *connect, const struct sockaddr *addr, socklen_t len)
 {
     struct kp_net *net = connect->net;
     struct kp_sys *sys = &net->env->sys;
-    uint64_t now_ns = kp_sys_now_ns(sys);
+
+    int fd = kp_sys_socket(sys, addr->sa_family, SOCK_STREAM, 0);
+    if (fd < 0)
+        return fd;
+    connect->source.fd = fd;
+    kp_peer_set(&connect->peer, addr, len);
+    int rc = kp_sys_connect(sys, fd, addr, len);
+    if (rc == -EINPROGRESS)
+        rc = 0;
+    if (rc == 0)
+        rc = kp_loop_add(net->loop, &connect->source, fd, on_writable, connect);
+    if (rc == 0)
+        rc = kp_loop_watch(net->loop, &connect->source, KP_WRITE, KP_EDGE, 0);
+    if (rc < 0)
+        close_socket(connect);
+    return rc;
+}
+
+/* Tries the next addresses of a name, until one does not fail at once.
+ * Returns   0; why the last one failed; KP_CONNECT_ENAME when there is none left. */
+static int
+try_next(struct kp_connect *connect)
+{
+    const struct kp_lookup *lookup = connect->job->lookup;
+    int rc = KP_CONNECT_ENAME;
+
+    while (rc < 0 && connect->n_tried < kp_lookup_count(lookup)) {
+        socklen_t len;
+        const struct sockaddr *addr = kp_lookup_address(lookup, connect->n_tried++, &len);
+        rc = try_address(connect, addr, len);
+    }
+    return rc;
+}
+
+void
+kp_connects_resolve(struct kp_net *net)
+{
+    kp_list_each_safe(node, &net->outbound.lookups) {
+        struct kp_name_job *job = kp_container_of(node, struct kp_name_job, node);
+        struct kp_connect *connect = job->connect;
+        if (!kp_lookup_is_done(job->lookup))
+            continue;
+        net->outbound.n_lookups--;
+        kp_list_remove(&job->node);
+        if (connect == NULL) {
+            free_job(net, job);
+            continue;
+        }
+        int rc = try_next(connect);
+        if (rc < 0)
+            finish(connect, rc);
+    }
+}
+
+static int
+begin(struct kp_connect *connect, const struct kp_address *address,
+      const struct kp_host *host, uint64_t timeout_ns)
+{
+    struct kp_net *net = connect->net;
+    uint64_t now_ns = kp_sys_now_ns(&net->env->sys);
     uint64_t longest_ns = KP_NEVER - 1 - now_ns;
 
     int rc = kp_conns_reserve(net, &connect->number);
     if (rc < 0)
         return rc == -ENOSPC ? KELPIE_EFULL : rc;
-    int fd = kp_sys_socket(sys, address->addr.any.sa_family, SOCK_STREAM, 0);
-    if (fd < 0)
-        return fd;
-    connect->source.fd = fd; /* from here on it is closed by close_socket */
-    rc = kp_sys_connect(sys, fd, &address->addr.any, address->len);
-    if (rc < 0 && rc != -EINPROGRESS)
-        return rc;
-    rc = kp_loop_add(net->loop, &connect->source, fd, on_writable, connect);
-    if (rc == 0)
-        rc = kp_loop_watch(net->loop, &connect->source, KP_WRITE, KP_EDGE, 0);
+    rc = host->name[0] != '\0' ? start_lookup(connect, host)
+                               : try_address(connect, &address->addr.any, address->len);
     if (rc < 0)
         return rc;
     return kp_timer_start(net->timers, &connect->timer,
@@ -156,8 +319,8 @@ begin(struct kp_connect *connect, const struct kp_address *address, uint64_t tim
 
 int
 kp_connect_start(struct kp_net *net, struct kp_connect **out,
-                 const struct kp_address *address, uint64_t timeout_ns, kp_connect_fn *fn,
-                 void *arg)
+                 const struct kp_address *address, const struct kp_host *host,
+                 uint64_t timeout_ns, kp_connect_fn *fn, void *arg)
 {
     *out = NULL;
     if (net->outbound.is_closed)
@@ -174,8 +337,7 @@ kp_connect_start(struct kp_net *net, struct kp_connect **out,
     kp_timer_init(&connect->timer, on_timeout, connect);
     kp_list_init(&connect->node);
     kp_list_append(&net->outbound.connects, &connect->node);
-    kp_peer_set(&connect->peer, &address->addr.any, address->len);
-    int rc = begin(connect, address, timeout_ns);
+    int rc = begin(connect, address, host, timeout_ns);
     if (rc < 0) {
         kp_connect_free(connect);
         return rc;
@@ -235,4 +397,6 @@ kp_connects_end(struct kp_net *net)
     net->outbound.is_closed = true;
     while ((node = kp_list_pop(&net->outbound.connects)) != NULL)
         settle(kp_container_of(node, struct kp_connect, node), -ECANCELED);
+    while ((node = kp_list_pop(&net->outbound.lookups)) != NULL)
+        free_job(net, kp_container_of(node, struct kp_name_job, node));
 }

@@ -23,6 +23,7 @@
 #include "cast.h"
 #include "conn_read.h"
 #include "conn_write.h"
+#include "connect.h"
 #include "listener.h"
 #include "room.h"
 #include "transport.h"
@@ -238,6 +239,7 @@ kp_conns_announce(struct kp_net *net)
     struct kp_node fresh;
     struct kelpie_conn *conn;
 
+    kp_connects_resolve(net);
     take_list(&fresh, &net->fresh);
     do { /* at least one, or slow timers would keep everybody out */
         if ((conn = pop_work(&fresh)) != NULL)

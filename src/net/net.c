@@ -26,6 +26,7 @@ init_lists(struct kp_net *net)
     kp_list_init(&net->closed);
     kp_list_init(&net->gone);
     kp_list_init(&net->outbound.connects);
+    kp_list_init(&net->outbound.lookups);
 }
 
 static int

@@ -88,7 +88,9 @@ struct kp_net {
         struct kp_numbers numbers; /* also of those that are being connected */
         size_t count;              /* of connections */
         struct kp_node connects;   /* struct kp_connect.node */
-        bool is_closed;            /* the server drains: no more of them */
+        struct kp_node lookups;    /* struct kp_name_job, private to connect.c */
+        int n_lookups;
+        bool is_closed; /* the server drains: no more of them */
     } outbound;
     uint64_t last_id;
     struct kp_map by_ip; /* struct kp_ip_count, private to ip_limit.c */

@@ -18,6 +18,7 @@ void kp_lua_open_room(lua_State *L);
 void kp_lua_open_timer(lua_State *L);
 void kp_lua_open_keep(lua_State *L);
 void kp_lua_open_connect(lua_State *L);
+void kp_lua_open_text(lua_State *L);
 
 /* Pushes the one handle of a connection in this generation. [-0, +1] */
 void kp_lua_push_conn(lua_State *L, struct kelpie_conn *conn);

@@ -32,6 +32,8 @@ static const struct {
     {-ENETDOWN, "unreachable", NULL},
     {-EADDRNOTAVAIL, "unreachable", NULL},
     {KELPIE_EFULL, "full", "max_outbound connections are open"},
+    {-EBUSY, "full", "too many names are being looked up"},
+    {KP_CONNECT_ENAME, "resolve", "the name is not known"},
     {-EMFILE, "full", "no descriptor is free"},
     {-ENFILE, "full", "no descriptor is free"},
     {-ENOMEM, "memory", "out of memory"},
@@ -110,12 +112,12 @@ read_options(lua_State *L, struct kp_connect_wish *out)
 Connects to another server; suspends this handler. No handler is called for the connection:
 its messages wait until they are received.
 @function connect
-@string address "127.0.0.1:8080", "[::1]:8080", "unix:/path"
+@string address "127.0.0.1:8080", "[::1]:8080", "unix:/path", "host.example:80"
 @tparam[opt] table options timeout (seconds, 10), framing and max_message (of the handlers)
 @treturn[1] kelpie.conn
 @treturn[2] nil
 @treturn[2] string message
-@treturn[2] string code: "address", "refused", "timeout", "unreachable", "full", "memory",
+@treturn[2] string code: "address", "refused", "timeout", "unreachable", "resolve", "full", "memory",
  "retired" or "failed"
 @usage local server, why = kelpie.connect("127.0.0.1:6379", { framing = "crlf" })
 */
@@ -132,7 +134,7 @@ l_connect(lua_State *L)
     read_options(L, &wish);
     if (strlen(text) != len)
         return kp_lua_push_failure(L, "address: there is a NUL in it", "address");
-    if (kp_connect_address(&wish.address, text, why, sizeof(why)) < 0)
+    if (kp_connect_address(&wish.address, &wish.host, text, why, sizeof(why)) < 0)
         return kp_lua_push_failure(L, why, "address");
     return kp_task_connect(L, &wish);
 }

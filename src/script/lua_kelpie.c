@@ -370,50 +370,13 @@ l_shutdown(lua_State *L)
     return 0;
 }
 
-/* ---- strings ------------------------------------------------------------------------- */
-
-static bool
-is_space(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-/***
-Removes white space at both ends; faster than a pattern.
-@function trim
-@string text
-@treturn string
-*/
-static int
-l_trim(lua_State *L)
-{
-    size_t end, start = 0;
-    const char *text = luaL_checklstring(L, 1, &end);
-
-    while (start < end && is_space(text[start]))
-        start++;
-    while (end > start && is_space(text[end - 1]))
-        end--;
-    lua_pushlstring(L, text + start, end - start);
-    return 1;
-}
-
 /* ---- the module ---------------------------------------------------------------------- */
 
 static const luaL_Reg functions[] = {
-    {"broadcast", l_broadcast},
-    {"conns", l_conns},
-    {"find", l_find},
-    {"client", l_client},
-    {"sleep", l_sleep},
-    {"spawn", l_spawn},
-    {"critical", l_critical},
-    {"now", l_now},
-    {"stats", l_stats},
-    {"reload", l_reload},
-    {"shutdown", l_shutdown},
-    {"trim", l_trim},
-    {NULL, NULL},
+    {"broadcast", l_broadcast}, {"conns", l_conns},       {"find", l_find},
+    {"client", l_client},       {"sleep", l_sleep},       {"spawn", l_spawn},
+    {"critical", l_critical},   {"now", l_now},           {"stats", l_stats},
+    {"reload", l_reload},       {"shutdown", l_shutdown}, {NULL, NULL},
 };
 
 /* kelpie.log formats with string.format as it was before any script could change it. */
@@ -438,6 +401,7 @@ kp_lua_open_kelpie(lua_State *L)
     kp_lua_open_timer(L);
     kp_lua_open_keep(L);
     kp_lua_open_connect(L);
+    kp_lua_open_text(L);
     lua_pushinteger(L, (lua_Integer)kp_generation_of(L)->number);
     lua_setfield(L, -2, "generation");
     lua_pushliteral(L, KELPIE_VERSION_STRING);

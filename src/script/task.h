@@ -107,6 +107,7 @@ int kp_task_receive(lua_State *L, struct kelpie_conn *conn, const struct kp_fram
  * it is copied. */
 struct kp_connect_wish {
     struct kp_address address;
+    struct kp_host host; /* instead of the address, when it has a name */
     uint64_t timeout_ns;
     bool has_framing;
     struct kp_framing framing;
