@@ -8,7 +8,8 @@ set -u
 modules=${1:?usage: sh $0 FOLDER [RUNTIME...]}
 shift
 runtimes=$*
-. "$(dirname "$0")/clients/lib.sh" "$modules"
+set -- "$modules"
+. "$(dirname "$0")/clients/lib.sh"
 need_nc
 need lua5.4
 for runtime in $runtimes; do
