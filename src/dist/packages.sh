@@ -28,7 +28,7 @@ debian() {
     if [ "$purpose" = test ]; then
         wanted="$wanted libcmocka-dev clang clang-format libclang-rt-14-dev lua-check binutils
                 pkg-config netcat-openbsd ncat socat inetutils-telnet procps npm mandoc
-                redis-server redis-tools curl wrk"
+                redis-tools curl wrk"
     fi
     missing=""
     for package in $wanted; do

@@ -68,6 +68,7 @@ answer 3 del x y top nothing
 answer "ERR syntax error" set a 1 XX YY
 answer "ERR value is not an integer or out of range" set a 1 EX soon
 answer "ERR invalid expire time in 'set' command" set a 1 EX 0
+answer "ERR invalid expire time in 'expire' command" expire a 9223372036854775807
 answer 1 expire a 1000
 answer 1000 ttl a
 answer 1 expire a -1
