@@ -27,9 +27,10 @@ debian() {
     wanted="gcc libc6-dev cmake make liblua5.4-dev"
     if [ "$purpose" = test ]; then
         wanted="$wanted libcmocka-dev clang clang-format libclang-rt-14-dev lua-check binutils
-                pkg-config netcat-openbsd ncat socat inetutils-telnet procps npm mandoc
-                redis-tools curl wrk"
+                pkg-config netcat-openbsd ncat socat inetutils-telnet procps npm mandoc"
     fi
+    # What speaks to the examples.
+    [ "$purpose" = test ] && wanted="$wanted redis-tools curl wrk"
     missing=""
     for package in $wanted; do
         # A tool that is there without its package (npm of another origin) will do.
