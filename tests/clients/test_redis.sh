@@ -120,6 +120,11 @@ printf 'PING\r\nset "two words" "x y"\nget "two words"\r\n\r\n*1\r\n$4\r\nPING\r
     nc -N 127.0.0.1 "$port" | tr -d '\r' >"$work/inline"
 equal "inline answers" "$(tr '\n' ' ' <"$work/inline")" '+PONG +OK $3 x y +PONG '
 
+# Values much larger than a read.
+timeout 20 redis-benchmark -p "$port" -t set,get -d 100000 -P 4 -n 160 -c 2 -q </dev/null >"$work/large" 2>&1 ||
+    fail "large values: $(cat "$work/large")"
+grep -qiE 'error|closed' "$work/large" && fail "large values: $(cat "$work/large")"
+
 # ---- a reload in the middle -----------------------------------------------------------------
 
 client listener redis-cli -p "$port" subscribe news
