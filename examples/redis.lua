@@ -23,6 +23,7 @@ local kept = db.kept
 
 local OK, EMPTY = "+OK\r\n", "*0\r\n"
 local MANY = math.huge
+local BATCH = 64 * 1024 -- bytes of answers that are written together
 
 -- ---- more commands: { least, most arguments with the name, function(args, conn) } ------------
 
@@ -124,8 +125,9 @@ function handlers.on_message(conn, chunk)
    local data = conn.data
    local text = resp.join(data, chunk)
    local state = data.state or {}
-   local answers, at, problem = {}, 1, nil
-   while text and at <= #text do
+   local answers, size, at, problem = {}, 0, 1, nil
+   local is_open = true
+   while text and is_open and at <= #text do
       local done, next_at, need = resp.read_command(state, text, at)
       if not done then
          if done == nil then
@@ -136,7 +138,12 @@ function handlers.on_message(conn, chunk)
          break
       end
       if state.args[1] then
-         answers[#answers + 1] = run(state.args, conn)
+         local answer = run(state.args, conn)
+         answers[#answers + 1], size = answer, size + #answer
+         if size > BATCH then
+            is_open = conn:write(concat(answers))
+            answers, size = {}, 0
+         end
       end
       state.args, at = nil, next_at
    end
@@ -144,7 +151,7 @@ function handlers.on_message(conn, chunk)
    if problem then
       answers[#answers + 1] = "-ERR Protocol error: " .. problem .. "\r\n"
    end
-   if answers[1] and not conn:write(concat(answers)) then
+   if not is_open or (answers[1] and not conn:write(concat(answers))) then
       conn:close("slow reader") -- its answers do not fit into what may be queued
    elseif problem then
       conn:close("protocol error")

@@ -2,7 +2,7 @@
 
 local kelpie = require("kelpie")
 
--- values[key] is a string, { list = { [first] ... [last] }, first, last } or { hash = {}, n };
+-- values[key] is a string, { list = { [first] ... [last] }, first, last } or { hash = {} };
 -- expires[key] is a time of kelpie.now().
 local kept = kelpie.keep("redis", { values = {}, expires = {}, commands = 0 })
 

@@ -15,6 +15,7 @@ local NOT_INTEGER = "-ERR value is not an integer or out of range\r\n"
 local SYNTAX = "-ERR syntax error\r\n"
 
 local MANY = math.huge
+local LONGEST = 1 << 40 -- seconds to live
 local commands = {}
 
 local function add(key, step)
@@ -66,7 +67,7 @@ commands.SET = { 3, MANY, function(args)
          seconds = to_integer(args[i])
          if not seconds then
             return NOT_INTEGER
-         elseif seconds <= 0 then
+         elseif seconds <= 0 or seconds > LONGEST then
             return "-ERR invalid expire time in 'set' command\r\n"
          end
       else
@@ -121,6 +122,8 @@ commands.EXPIRE = { 3, 3, function(args)
    local seconds = to_integer(args[3])
    if not seconds then
       return NOT_INTEGER
+   elseif seconds > LONGEST then
+      return "-ERR invalid expire time in 'expire' command\r\n"
    elseif get(args[2]) == nil then
       return integer(0)
    end
