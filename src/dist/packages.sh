@@ -26,9 +26,9 @@ as_root() {
 debian() {
     wanted="gcc libc6-dev cmake make liblua5.4-dev"
     if [ "$purpose" = test ]; then
+        wanted="$wanted ii mosquitto-clients"
         wanted="$wanted libcmocka-dev clang clang-format libclang-rt-14-dev lua-check binutils
-                pkg-config netcat-openbsd ncat socat inetutils-telnet procps npm mandoc
-                ii mosquitto-clients"
+                pkg-config netcat-openbsd ncat socat inetutils-telnet procps npm mandoc"
     fi
     missing=""
     for package in $wanted; do
