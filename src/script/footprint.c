@@ -89,7 +89,7 @@ kp_footprint_take(struct kp_footprint *footprint, struct kp_sources *sources,
     kp_list_init(&before);
     kp_list_splice(&before, &footprint->files);
     take_files(footprint, &sources->files, mem);
-    sources->n_files = sources->n_missing = 0;
+    sources->n_files = 0;
     take_files(footprint, &sources->missing, mem);
     sources->n_missing = 0;
     if (!is_whole)
