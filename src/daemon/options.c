@@ -3,6 +3,7 @@
  *
  *     kelpie [run] [options] SCRIPT
  *     kelpie check [options] SCRIPT
+ *     kelpie test [options] FOLDER
  *     kelpie reload|rollback|status [options]
  *
  * getopt_long(3) cuts it up; what the pieces mean is in the table of settings.c. The command
@@ -33,6 +34,7 @@ static const char help_head[] =
     "  kelpie scripts/                     serve scripts/init.lua on 127.0.0.1:8080\n"
     "  kelpie run -l '*:7000' chat.lua     serve chat.lua to everybody, on port 7000\n"
     "  kelpie check scripts/               say what is wrong with it, serve nothing\n"
+    "  kelpie test scripts/                run its *_test.lua, without sockets\n"
     "  kelpie reload                       the running one loads its scripts again\n"
     "  kelpie rollback                     it goes back to the scripts before\n"
     "  kelpie status                       how it is\n"
@@ -200,13 +202,14 @@ read_flags(struct kd_options *options, int argc, char **argv)
 /* ---- command and script ------------------------------------------------------------- */
 
 /* In the order of enum kd_command. */
-static const char *const commands[] = {"run", "check", "reload", "rollback", "status"};
+static const char *const commands[] = {"run",      "check",  "reload",
+                                       "rollback", "status", "test"};
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 static bool
 takes_script(enum kd_command command)
 {
-    return command == KD_RUN || command == KD_CHECK;
+    return command == KD_RUN || command == KD_CHECK || command == KD_TEST;
 }
 
 /* Returns the index of a command, -1 for anything else. */

@@ -16,6 +16,7 @@ enum kd_command {
     KD_RELOAD,
     KD_ROLLBACK,
     KD_STATUS,
+    KD_TEST,
     KD_HELP,
     KD_VERSION,
 };
