@@ -17,6 +17,7 @@ enum kd_command {
     KD_ROLLBACK,
     KD_STATUS,
     KD_TEST,
+    KD_INIT,
     KD_HELP,
     KD_VERSION,
 };
