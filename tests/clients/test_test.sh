@@ -112,4 +112,9 @@ mkdir "$work/empty"
 run_tests 66 "$work/empty"
 has_text "$work/tests.err" "no file there is called *_test.lua" || fail "$(cat "$work/tests.err")"
 run_tests 66 "$work/nowhere"
+
+# The stubs for editors and the module have the same functions.
+functions() { sed -n -e 's/^function \([A-Za-z_.:]*\)(.*/\1/p' "$1" | tr 'SC' 'sc' | sort; }
+equal "the set of functions in kelpie.test.d.lua" "$(functions "$top/src/lua/kelpie.test.d.lua")" \
+    "$(functions "$top/src/lua/test.lua")"
 assert_clean
