@@ -37,7 +37,8 @@ mv "$work/first" "$work/prefix"
 prefix=$work/prefix
 lib=$(dirname "$(find "$prefix" -name libkelpie.a)")
 for file in include/kelpie.h bin/kelpie share/man/man1/kelpie.1 share/man/man3/kelpie.3 \
-    share/man/man7/kelpie-lua.7 share/kelpie/scripts/init.lua share/kelpie/lua/kelpie.d.lua; do
+    share/man/man7/kelpie-lua.7 share/kelpie/scripts/init.lua share/kelpie/lua/kelpie.d.lua \
+    share/kelpie/lua/kelpie.test.d.lua; do
     [ -s "$prefix/$file" ] || fail "$file is not installed"
 done
 find "$lib" -name 'libkelpie.so.0' | grep -q . || find "$lib" -name 'libkelpie*.dylib' | grep -q . ||

@@ -62,8 +62,8 @@ if(KELPIE_BUILD_DAEMON)
   install(TARGETS kelpie_daemon RUNTIME COMPONENT runtime)
   install(DIRECTORY scripts/ DESTINATION ${CMAKE_INSTALL_DATADIR}/kelpie/scripts
           COMPONENT runtime FILES_MATCHING PATTERN "*.lua")
-  install(FILES src/lua/kelpie.d.lua DESTINATION ${CMAKE_INSTALL_DATADIR}/kelpie/lua
-          COMPONENT runtime)
+  install(FILES src/lua/kelpie.d.lua src/lua/kelpie.test.d.lua
+          DESTINATION ${CMAKE_INSTALL_DATADIR}/kelpie/lua COMPONENT runtime)
   install(FILES src/man/kelpie.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT runtime)
   install(FILES src/man/kelpie-lua.7 DESTINATION ${CMAKE_INSTALL_MANDIR}/man7
           COMPONENT runtime)

@@ -9,6 +9,8 @@
 /* Each returns the exit code, one of sysexits(3). */
 int kd_cmd_run(const struct kd_options *options);
 int kd_cmd_check(const struct kd_options *options);
+int kd_cmd_init(const struct kd_options *options);
+int kd_cmd_test(const struct kd_options *options); /* 0: all passed; 1 */
 
 /* Ask a running daemon; their exit codes are enum kd_exit (control_client.h). */
 int kd_cmd_reload(const struct kd_options *options);

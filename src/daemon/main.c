@@ -38,6 +38,10 @@ obey(const struct kd_options *options)
         return print_version();
     case KD_CHECK:
         return kd_cmd_check(options);
+    case KD_INIT:
+        return kd_cmd_init(options);
+    case KD_TEST:
+        return kd_cmd_test(options);
     case KD_RELOAD:
         return kd_cmd_reload(options);
     case KD_ROLLBACK:

@@ -3,6 +3,8 @@
  *
  *     kelpie [run] [options] SCRIPT
  *     kelpie check [options] SCRIPT
+ *     kelpie test [options] FOLDER
+ *     kelpie init DIR
  *     kelpie reload|rollback|status [options]
  *
  * getopt_long(3) cuts it up; what the pieces mean is in the table of settings.c. The command
@@ -33,6 +35,8 @@ static const char help_head[] =
     "  kelpie scripts/                     serve scripts/init.lua on 127.0.0.1:8080\n"
     "  kelpie run -l '*:7000' chat.lua     serve chat.lua to everybody, on port 7000\n"
     "  kelpie check scripts/               say what is wrong with it, serve nothing\n"
+    "  kelpie test scripts/                run its *_test.lua, without sockets\n"
+    "  kelpie init DIR                     write a new server, with tests, into DIR\n"
     "  kelpie reload                       the running one loads its scripts again\n"
     "  kelpie rollback                     it goes back to the scripts before\n"
     "  kelpie status                       how it is\n"
@@ -200,13 +204,15 @@ read_flags(struct kd_options *options, int argc, char **argv)
 /* ---- command and script ------------------------------------------------------------- */
 
 /* In the order of enum kd_command. */
-static const char *const commands[] = {"run", "check", "reload", "rollback", "status"};
+static const char *const commands[] = {"run",    "check", "reload", "rollback",
+                                       "status", "test",  "init"};
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 static bool
 takes_script(enum kd_command command)
 {
-    return command == KD_RUN || command == KD_CHECK;
+    return command == KD_RUN || command == KD_CHECK || command == KD_TEST ||
+           command == KD_INIT;
 }
 
 /* Returns the index of a command, -1 for anything else. */
@@ -269,9 +275,13 @@ check_script(struct kd_options *options)
 
     if (!takes_script(options->command))
         return 0;
+    if (options->script == NULL && options->command == KD_INIT)
+        return kd_setting_fail(options, "which folder? For example: kelpie init game");
     if (options->script == NULL)
         return kd_setting_fail(options, "which script? For example: kelpie scripts/  "
                                         "(kelpie --help says more)");
+    if (options->command == KD_INIT) /* it need not be there */
+        return 0;
     const char *near = kp_nearest(options->script, commands, N_COMMANDS);
     if (near != NULL && strcmp(near, options->script) != 0 &&
         stat(options->script, &st) < 0 && errno == ENOENT)

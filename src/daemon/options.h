@@ -16,6 +16,8 @@ enum kd_command {
     KD_RELOAD,
     KD_ROLLBACK,
     KD_STATUS,
+    KD_TEST,
+    KD_INIT,
     KD_HELP,
     KD_VERSION,
 };

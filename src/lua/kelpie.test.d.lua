@@ -1,0 +1,84 @@
+---@meta kelpie.test
+--
+-- kelpie.test.d.lua: what a test file of `kelpie test` can use, for editors (LuaLS)
+--
+-- This file is never run; what it describes is in test.lua. Everything raises at the line of the
+-- test when it is not as expected.
+
+---A server of one test.
+---@class kelpie.test.server
+local server = {}
+
+---A new client; on_connect has been called when it returns.
+---@param listener? string name of the listener whose handlers serve it
+---@return kelpie.test.conn
+function server:connect(listener) end
+
+---Lets time pass, timer by timer.
+---@param seconds number
+function server:advance(seconds) end
+
+---Loads the script again, or another one.
+---@param script? string
+function server:reload(script) end
+
+---What the script has printed since the last call, a line each.
+---@return string
+function server:printed() end
+
+---Warnings and errors since the last call. Errors of handlers that nobody takes fail the test.
+---@return string
+function server:errors() end
+
+---A client of one test.
+---@class kelpie.test.conn
+local conn = {}
+
+---Sends a line.
+---@param line string
+function conn:send(line) end
+
+---Sends bytes.
+---@param bytes string
+function conn:write(bytes) end
+
+---The client has nothing more to send.
+function conn:eof() end
+
+---Takes the next line, or as many as the text has.
+---@param text string
+---@param note? string begins the failure
+function conn:expect(text, note) end
+
+---Takes the next bytes, whatever the framing.
+---@param bytes string
+---@param note? string
+function conn:expect_bytes(bytes, note) end
+
+---Takes the next line, which matches a Lua pattern.
+---@param pattern string
+---@param note? string
+---@return string ... its captures
+function conn:expect_match(pattern, note) end
+
+---Nothing has come.
+---@param note? string
+function conn:expect_nothing(note) end
+
+---The connection has ended.
+---@param reason? string
+---@param note? string
+function conn:expect_closed(reason, note) end
+
+---Drops what has come so far, and returns it.
+---@return string
+function conn:skip() end
+
+local test = {}
+
+---Serves a script; a path that is not absolute begins at the folder of the tests.
+---@param script string
+---@return kelpie.test.server
+function test.start(script) end
+
+return test
