@@ -13,6 +13,7 @@
 #include "collector.h"
 #include "content.h"
 #include "handlers.h"
+#include "pool.h"
 #include "script.h"
 #include "watchdog.h"
 
@@ -38,6 +39,7 @@ struct kp_generation {
     lua_State *L; /* its extra space holds the generation: kp_generation_of */
     uint64_t number;
     enum kp_phase phase;
+    struct kp_pool blocks; /* of L */
     size_t lua_bytes;      /* allocated by L */
     uint64_t n_refused;    /* blocks for which there was no room under the cap */
     struct kp_collector collector;
