@@ -12,7 +12,7 @@
  *
  *     caller -> kp_mem_... -> kelpie_alloc_fn of the host (or realloc and free)
  *
- * It has no pools and no caches: the host's allocator is the better place for those.
+ * It has no pools and no caches: those are for whoever knows his blocks (script/pool.c).
  */
 #include "mem.h"
 

@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "accept.h"
+#include "sockopt.h"
 
 /* What the kernel lets wait; it cuts the number to its own maximum. */
 #define BACKLOG SOMAXCONN
@@ -184,6 +185,8 @@ start(struct kp_listener *listener, int fd)
         kp_loop_remove(net->loop, &listener->source);
         return rc;
     }
+    if (listener->is_inet)
+        kp_sockopt_tune_tcp(&net->env->sys, fd);
     kp_list_append(&net->listeners, &listener->node);
     return 0;
 }

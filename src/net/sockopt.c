@@ -5,6 +5,9 @@
  * would only delay the reply by the peer's delayed acknowledgement. Keep-alive finds peers
  * that vanished while nothing is sent, TCP_USER_TIMEOUT those that vanished with output on
  * the way. The constants differ between systems: each is used where it exists.
+ *
+ * Six system calls are much for a connection that lives for one message. So the listener has
+ * the options too, and an accepted socket is asked whether it has inherited them.
  */
 #include "sockopt.h"
 
@@ -25,36 +28,67 @@ set(struct kp_sys *sys, int fd, int level, int name, int value)
     (void)kp_sys_set_option(sys, fd, level, name, value);
 }
 
-static void
-tune_tcp(struct kp_sys *sys, int fd)
-{
-    set(sys, fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    set(sys, fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+/* What accepted sockets inherit from the listener, at least on Linux and FreeBSD. */
+static const struct option {
+    int level, name, value;
+} tcp_options[] = {
+    {IPPROTO_TCP, TCP_NODELAY, 1},
+    {SOL_SOCKET, SO_KEEPALIVE, 1},
 #ifdef TCP_KEEPIDLE
-    set(sys, fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
+    {IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S},
 #endif
 #ifdef TCP_KEEPALIVE
-    set(sys, fd, IPPROTO_TCP, TCP_KEEPALIVE, KEEPALIVE_IDLE_S);
+    {IPPROTO_TCP, TCP_KEEPALIVE, KEEPALIVE_IDLE_S},
 #endif
 #ifdef TCP_KEEPINTVL
-    set(sys, fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
+    {IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S},
 #endif
 #ifdef TCP_KEEPCNT
-    set(sys, fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
+    {IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES},
 #endif
 #ifdef TCP_USER_TIMEOUT
-    set(sys, fd, IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS);
+    {IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS},
 #endif
+};
+
+#define N_TCP_OPTIONS (sizeof(tcp_options) / sizeof(tcp_options[0]))
+
+void
+kp_sockopt_tune_tcp(struct kp_sys *sys, int fd)
+{
+    for (size_t i = 0; i < N_TCP_OPTIONS; i++)
+        set(sys, fd, tcp_options[i].level, tcp_options[i].name, tcp_options[i].value);
+}
+
+static bool
+has(struct kp_sys *sys, int fd, const struct option *option)
+{
+    int value = 0;
+    socklen_t len = sizeof(value);
+    int rc = kp_sys_getsockopt(sys, fd, option->level, option->name, &value, &len);
+
+    /* A flag that is set is not 1 everywhere. */
+    return rc == 0 && (value == option->value || (option->value == 1 && value != 0));
+}
+
+/* Returns whether a socket has the first and the last option: then it has inherited all. Two
+ * questions are cheaper than all the answers. */
+static bool
+is_tuned(struct kp_sys *sys, int fd)
+{
+    return has(sys, fd, &tcp_options[N_TCP_OPTIONS - 1]) && has(sys, fd, &tcp_options[0]);
 }
 
 void
 kp_sockopt_tune(struct kp_sys *sys, int fd, const union kp_peer *peer)
 {
+    bool is_tcp = peer->any.sa_family == AF_INET || peer->any.sa_family == AF_INET6;
+
 #ifdef SO_NOSIGPIPE
     set(sys, fd, SOL_SOCKET, SO_NOSIGPIPE, 1);
 #endif
-    if (peer->any.sa_family == AF_INET || peer->any.sa_family == AF_INET6)
-        tune_tcp(sys, fd);
+    if (is_tcp && !is_tuned(sys, fd))
+        kp_sockopt_tune_tcp(sys, fd);
 }
 
 void

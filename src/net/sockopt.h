@@ -12,6 +12,9 @@
  * so itself when it is read. */
 void kp_sockopt_tune(struct kp_sys *sys, int fd, const union kp_peer *peer);
 
+/* Gives a TCP listener what accepted sockets may inherit from it. */
+void kp_sockopt_tune_tcp(struct kp_sys *sys, int fd);
+
 /* Makes close send a reset and drop what the kernel still holds. */
 void kp_sockopt_reset_on_close(struct kp_sys *sys, int fd);
 

@@ -8,7 +8,7 @@
  *     kp_generation_call   prepare_call   protected: handler, conn, text -> a task's stack
  *                          kp_task_run    the handler itself
  *
- * The state allocates through generation_alloc, which holds it to lua_memory. A state that
+ * The state allocates through generation_alloc, from a pool (pool.c), held to lua_memory. A state that
  * hovers at its cap must still be able to say so: memory_reserve lifts the cap a little while
  * an error is reported.
  */
@@ -46,11 +46,10 @@ static void *
 generation_alloc(void *ud, void *ptr, size_t old_size, size_t new_size)
 {
     struct kp_generation *gen = ud;
-    struct kp_mem *mem = &gen->script->env->mem;
     size_t had = ptr ? old_size : 0;
 
     if (new_size == 0) {
-        kp_mem_free(mem, ptr, had);
+        kp_pool_free(&gen->blocks, ptr, had);
         gen->lua_bytes -= had;
         return NULL;
     }
@@ -59,7 +58,7 @@ generation_alloc(void *ud, void *ptr, size_t old_size, size_t new_size)
         return NULL;
     }
 
-    void *block = kp_mem_realloc(mem, ptr, had, new_size);
+    void *block = kp_pool_realloc(&gen->blocks, ptr, had, new_size);
     if (block)
         gen->lua_bytes += new_size - had;
     return block;
@@ -134,6 +133,7 @@ generation_alloc_struct(struct kp_script *script, uint64_t number)
     if (!gen)
         return NULL;
     gen->script = script;
+    kp_pool_init(&gen->blocks, &script->env->mem, KP_POOL_LUA_MAX);
     gen->number = number;
     gen->phase = KP_STAGING;
     gen->conns_ref = gen->rooms_ref = gen->keeps_ref = LUA_NOREF;
@@ -192,6 +192,7 @@ kp_generation_free(struct kp_generation *gen)
             kp_lua_cancel_timers(gen);
         lua_close(gen->L);
     }
+    kp_pool_clear(&gen->blocks);
     kp_content_clear(&gen->content, mem);
     kp_mem_free(mem, gen->named, gen->n_named * sizeof *gen->named);
     kp_mem_free(mem, gen, sizeof *gen);

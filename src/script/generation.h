@@ -13,6 +13,7 @@
 #include "collector.h"
 #include "content.h"
 #include "handlers.h"
+#include "pool.h"
 #include "script.h"
 #include "watchdog.h"
 
@@ -38,8 +39,9 @@ struct kp_generation {
     lua_State *L; /* its extra space holds the generation: kp_generation_of */
     uint64_t number;
     enum kp_phase phase;
-    size_t lua_bytes;   /* allocated by L */
-    uint64_t n_refused; /* blocks for which there was no room under the cap */
+    struct kp_pool blocks; /* of L */
+    size_t lua_bytes;      /* allocated by L */
+    uint64_t n_refused;    /* blocks for which there was no room under the cap */
     struct kp_collector collector;
     bool memory_reserve;       /* the cap is lifted a little, to report an error */
     bool has_no_cap;           /* it holds its data twice for a moment: giveback.c */
