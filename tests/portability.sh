@@ -101,7 +101,7 @@ check() {
     done
     # The names of our own files have no blanks.
     # shellcheck disable=SC2086
-    clang --target=$target $flags -Iinclude -Isrc -Itests -isystem "$cache/lua" \
+    clang --target=$target $flags -Iinclude -Isrc -Itests -I"$cache/../embedded" -isystem "$cache/lua" \
         -isystem "$cache/cmocka" "$@" -isystem "$builtin" $sources $tests >"$out" 2>&1
 }
 

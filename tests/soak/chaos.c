@@ -64,6 +64,7 @@ struct chaos {
     uint64_t random;
     struct client clients[N_CLIENTS];
     struct live_call load, look;
+    struct kelpie_stats seen; /* by the last look that is done */
     bool loads_bad, has_load;
     bool was_refused[MAX_LOADS]; /* [generation]: it was rejected */
     unsigned n_loads, n_rejected;
@@ -264,10 +265,11 @@ reload_now_and_then(struct chaos *chaos)
 static bool
 look(struct chaos *chaos)
 {
-    const struct kelpie_stats *stats = &chaos->look.stats;
+    const struct kelpie_stats *stats = &chaos->seen;
 
     if (!atomic_load(&chaos->look.is_done))
         return true;
+    chaos->seen = chaos->look.stats; /* the server's thread writes there from now on */
     if (stats->outbox_bytes > MAX_OUTBOXES)
         return live_complain(&chaos->kit, "%" PRIu64 " bytes in outboxes",
                              stats->outbox_bytes);
@@ -307,13 +309,13 @@ all_are_gone(struct chaos *chaos)
 
     for (int i = 0; i < N_CLIENTS; i++)
         any |= chaos->clients[i].fd >= 0;
-    return !any && chaos->look.stats.clients == 0 && chaos->look.stats.timers == 0;
+    return !any && chaos->seen.clients == 0 && chaos->seen.timers == 0;
 }
 
 static bool
 compare(struct chaos *chaos)
 {
-    const struct kelpie_stats *stats = &chaos->look.stats;
+    const struct kelpie_stats *stats = &chaos->seen;
 
     if (stats->rooms > MAX_ROOMS || stats->outbox_bytes != 0)
         return live_complain(
@@ -340,6 +342,7 @@ settle(struct chaos *chaos)
         if (client->fd >= 0 && !client->has_shut)
             client->has_shut = shutdown(client->fd, SHUT_WR) == 0;
     }
+    chaos->seen.clients = 1; /* not known until the next look */
     while (!all_are_gone(chaos)) {
         if (!turn(chaos, false))
             return false;
