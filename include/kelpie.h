@@ -157,8 +157,8 @@ struct kelpie_options {
     int watchdog_signal;
     /* the last resort for a call that has not ended 2 s after it should have: it hangs in C.
      * Called once for it, on the watchdog's thread, whose only use is to say so and to end
-     * the process; nothing of kelpie may be called. what: "on_message", or "a call"; place: "FILE:LINE"
-     * where it was late, or "": NULL (it is waited for). Only with watchdog_signal */
+     * the process; nothing of kelpie may be called. what: "on_message", or "a call"; place:
+     * "FILE:LINE" where it was late, or "": NULL (it is waited for). Only with watchdog_signal */
     void (*on_stuck)(void *arg, const char *what, const char *place);
     void *on_stuck_arg;
 
@@ -185,7 +185,8 @@ struct kelpie_options {
  *                  as much is over.
  *     by polling   watchdog_signal is 0, or the thread could not be made (a warning says so).
  *                  Lua looks at the clock every 1,000 instructions, which needs half more
- *                  instructions for a short handler, and twice as many for loops.
+ *                  instructions for a short handler, and twice as many for loops. It knows
+ *                  only how late it is, not who had the processor meanwhile.
  *
  * A signal changes what else is the host's own: kelpie_new installs a handler for it (with
  * SA_RESTART) and fails with -EBUSY when the host has one there. It stays installed, also

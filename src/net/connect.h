@@ -44,8 +44,9 @@ int kp_connect_address(struct kp_address *out, struct kp_host *host, const char 
 
 /* Begins to connect to an address, or, when host has a name, to the first address of it that
  * answers; gives up after timeout_ns. result may be KP_CONNECT_ENAME besides.
- * Returns   0; -EBUSY when KP_CONNECT_LOOKUPS names are being looked up; KELPIE_EFULL when max_outbound is reached; -ECANCELED when the server drains;
- *           -ENOMEM; negative errno of socket(2), connect(2).
+ * Returns   0; -EBUSY when KP_CONNECT_LOOKUPS names are being looked up; KELPIE_EFULL when
+ *           max_outbound is reached; -ECANCELED when the server drains; -ENOMEM; negative
+ *           errno of socket(2), connect(2).
  * Gives     *out, for kp_connect_free.
  * See       POSIX.1-2017 connect. */
 int kp_connect_start(struct kp_net *net, struct kp_connect **out,
