@@ -141,7 +141,9 @@ struct kelpie_options {
         *allow; /* NULL-terminated names: "io", "os", "debug", "cmodules"; NULL: none */
 
     /* doors to the host */
-    kelpie_alloc_fn *alloc; /* all memory of this server: realloc and free */
+    kelpie_alloc_fn
+        *alloc; /* all memory of this server, block by block: realloc and free,
+                             * and small blocks of Lua from a pool */
     void *alloc_arg;
     kelpie_log_fn *log; /* NULL: no log */
     void *log_arg;

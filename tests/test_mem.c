@@ -42,6 +42,7 @@ given_no_allocator_when_a_block_lives_then_the_system_serves_it(void **state)
     struct kp_mem mem;
     (void)state;
     kp_mem_init(&mem, NULL, NULL);
+    assert_true(kp_mem_is_system(&mem));
 
     char *block = kp_mem_alloc(&mem, 3);
     assert_non_null(block);
@@ -60,6 +61,7 @@ given_blocks_when_they_come_and_go_then_used_counts_their_bytes(void **state)
 {
     struct fixture *f = *state;
     struct kp_mem *mem = &f->env.mem;
+    assert_false(kp_mem_is_system(mem));
 
     void *a = kp_mem_alloc(mem, 10);
     void *b = kp_mem_zalloc(mem, 20);

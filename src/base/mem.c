@@ -41,6 +41,12 @@ kp_mem_init(struct kp_mem *mem, kelpie_alloc_fn *alloc, void *arg)
     *mem = (struct kp_mem){.alloc = alloc != NULL ? alloc : system_alloc, .arg = arg};
 }
 
+bool
+kp_mem_is_system(const struct kp_mem *mem)
+{
+    return mem->alloc == system_alloc;
+}
+
 void *
 kp_mem_alloc(struct kp_mem *mem, size_t size)
 {

@@ -7,6 +7,8 @@
 #ifndef KP_MEM_H
 #define KP_MEM_H
 
+#include <stdbool.h>
+
 #include "base.h"
 #include "kelpie.h"
 
@@ -18,6 +20,10 @@ struct kp_mem {
 
 /* Makes mem allocate with alloc(arg, ...); NULL means realloc(3) and free(3). */
 void kp_mem_init(struct kp_mem *mem, kelpie_alloc_fn *alloc, void *arg);
+
+/* Returns whether memory comes from realloc(3) and free(3), not from an allocator of the host,
+ * which gets every single block. */
+bool kp_mem_is_system(const struct kp_mem *mem);
 
 /* Allocates size > 0 bytes; zalloc clears them.
  * Returns   NULL when there is no memory.

@@ -133,7 +133,8 @@ generation_alloc_struct(struct kp_script *script, uint64_t number)
     if (!gen)
         return NULL;
     gen->script = script;
-    kp_pool_init(&gen->blocks, &script->env->mem, KP_POOL_LUA_MAX);
+    kp_pool_init(&gen->blocks, &script->env->mem,
+                 kp_mem_is_system(&script->env->mem) ? KP_POOL_LUA_MAX : 0);
     gen->number = number;
     gen->phase = KP_STAGING;
     gen->conns_ref = gen->rooms_ref = gen->keeps_ref = LUA_NOREF;

@@ -13,8 +13,8 @@
  * before: a state that has shrunk keeps what it had for its small blocks. Lua says how large a
  * block is when it frees it, so nothing is stored beside it.
  *
- * A build with the address sanitizer sets `max` to 0 (KP_POOL_LUA_MAX): then all blocks are the
- * allocator's own, and it sees each of them.
+ * Where the host has an allocator of its own, and in a build with the address sanitizer
+ * (KP_POOL_LUA_MAX), `max` is 0: then all blocks are the allocator's, and it sees each of them.
  */
 #include "pool.h"
 
