@@ -8,9 +8,9 @@
  *     kp_generation_call   prepare_call   protected: handler, conn, text -> a task's stack
  *                          kp_task_run    the handler itself
  *
- * The state allocates through generation_alloc, from a pool (pool.c), held to lua_memory. A state that
- * hovers at its cap must still be able to say so: memory_reserve lifts the cap a little while
- * an error is reported.
+ * The state allocates through generation_alloc, from a pool (pool.c), held to lua_memory. A
+ * state that hovers at its cap must still be able to say so: memory_reserve lifts the cap a
+ * little while an error is reported.
  */
 #include "generation.h"
 
