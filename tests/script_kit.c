@@ -60,7 +60,10 @@ on_connect(void *arg, struct kelpie_conn *conn)
 static void
 on_message(void *arg, struct kelpie_conn *conn, const void *message, size_t len)
 {
-    kp_script_on_message(arg, conn, message, len);
+    struct kp_script *script = arg;
+
+    kp_container_of(script, struct script_kit, script)->n_told++;
+    kp_script_on_message(script, conn, message, len);
 }
 
 static void
@@ -100,6 +103,13 @@ no_stats(void *arg, struct kelpie_stats *stats)
     memset((char *)stats + sizeof stats->size, 0, sizeof *stats - sizeof stats->size);
 }
 
+static bool
+next_message(void *arg, struct kelpie_conn *conn, const void **message, size_t *len)
+{
+    (void)arg; /* there is no handler of a host before the script's */
+    return kp_conn_next_message(conn, message, len);
+}
+
 /* --- up and down ----------------------------------------------------------------------- */
 
 static int
@@ -136,6 +146,7 @@ open_script(struct script_kit *kit)
         .reload = ignore,
         .shutdown = ignore,
         .stats = no_stats,
+        .next_message = next_message,
         .print = keep_printed,
         .print_arg = kit,
     };

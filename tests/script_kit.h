@@ -43,6 +43,7 @@ struct script_kit {
     char printed[16 * 1024];
     int peers[SK_CONNS]; /* the other ends of the connections; -1: none */
     struct kelpie_conn *conns[SK_CONNS];
+    unsigned n_told; /* calls of the net's on_message */
 };
 
 /* Builds and takes down a kit; for cmocka_unit_test_setup_teardown. The second half checks

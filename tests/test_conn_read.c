@@ -407,6 +407,47 @@ given_handlers_that_took_long_when_another_asks_then_it_is_answered_between_them
     close(other_peer);
 }
 
+/* Takes what follows itself, up to "stop", which pauses. */
+static void
+take_all(struct net_kit *kit, struct kelpie_conn *conn, const char *message, size_t len)
+{
+    const void *next = message;
+
+    do {
+        struct iovec part = {.iov_base = (void *)(uintptr_t)next, .iov_len = len};
+        assert_int_equal(kp_conn_send(conn, &part, 1), 0);
+        if (len == 4 && memcmp(next, "stop", 4) == 0)
+            kp_conn_pause(conn);
+    } while (kp_conn_next_message(conn, &next, &len));
+    kit->on_message = reply;
+}
+
+static void
+given_a_hook_when_it_takes_the_next_messages_then_the_same_rules_hold(void **state)
+{
+    struct net_kit *kit = *state;
+    struct kelpie_conn *conn, *other;
+    const void *message;
+    size_t len;
+    int peer = nk_pair(kit, &conn), other_peer = nk_pair(kit, &other);
+    kit->on_message = take_all;
+
+    nk_say(peer, "a\n\nstop\nb\nc\nhal");
+    nk_settle(kit);
+    assert_string_equal(nk_hear(kit, peer), "a\n\nstop\n");
+    nk_told(kit, "message 0 a\n");
+    assert_int_equal(kit->net.counters.messages_in, 3);
+    assert_false(kp_conn_next_message(conn, &message, &len)); /* in no hook */
+    kp_conn_resume(conn);
+    nk_say(peer, "f\n");
+    nk_settle(kit);
+
+    assert_string_equal(nk_hear(kit, peer), "b\nc\nhalf\n");
+    nk_told(kit, "message 0 b\nmessage 0 c\nmessage 0 half\n");
+    close(peer);
+    close(other_peer);
+}
+
 /* C14 for handlers: the buffer of a held connection has a bound, and the end is seen. */
 static void
 given_a_held_connection_when_flooded_then_reading_stops_and_goes_on_after(void **state)
@@ -464,6 +505,7 @@ main(void)
         TEST(given_slow_handlers_when_stepping_then_the_turn_ends_after_a_few),
         TEST(
             given_handlers_that_took_long_when_another_asks_then_it_is_answered_between_them),
+        TEST(given_a_hook_when_it_takes_the_next_messages_then_the_same_rules_hold),
         TEST(given_a_held_connection_when_flooded_then_reading_stops_and_goes_on_after),
     };
 

@@ -338,6 +338,32 @@ given_handlers_in_c_when_they_pass_then_lua_answers(void **state)
     sv_stop(&kit);
 }
 
+static int
+send_and_pass(kelpie_conn *conn, const void *message, size_t len, void *arg)
+{
+    (void)arg;
+    assert_int_equal(kelpie_conn_send(conn, message, len), 0);
+    return KELPIE_PASS;
+}
+
+static void
+given_many_messages_at_once_when_c_sees_them_then_it_sees_each_before_lua(void **state)
+{
+    (void)state;
+    struct server_kit kit;
+    struct kelpie_handlers handlers = {.size = sizeof(handlers),
+                                       .on_message = send_and_pass};
+    sv_start(&kit, NULL, echo_script);
+    assert_int_equal(kelpie_set_handlers(kit.k, &handlers, NULL), 0);
+    int fd = sv_connect(&kit);
+
+    sv_send(&kit, fd, "a\nb\nc\n");
+
+    sv_expect(&kit, fd, "a\necho a\nb\necho b\nc\necho c\n");
+    close(fd);
+    sv_stop(&kit);
+}
+
 static void
 given_a_c_handler_that_fails_then_the_connection_is_closed_and_logged(void **state)
 {
@@ -934,6 +960,8 @@ main(void)
             given_a_handler_that_asks_for_a_reload_then_it_happens_after_the_step),
         cmocka_unit_test(
             given_a_load_inside_a_handler_when_it_fails_later_then_the_old_place_stays),
+        cmocka_unit_test(
+            given_many_messages_at_once_when_c_sees_them_then_it_sees_each_before_lua),
         cmocka_unit_test(given_handlers_in_c_when_they_pass_then_lua_answers),
         cmocka_unit_test(
             given_a_c_handler_that_fails_then_the_connection_is_closed_and_logged),

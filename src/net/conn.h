@@ -150,6 +150,13 @@ void kp_conn_want_message(struct kelpie_conn *conn, const struct kp_framing *onc
 /* The wish is withdrawn (a time-out): what has come is cut in conn's framing again. */
 void kp_conn_unwant_message(struct kelpie_conn *conn);
 
+/* Inside hooks.on_message of this connection: goes on to its next message, as if the hook had
+ * returned and were called again. So who has the dear part of a call still at hand need not
+ * do it anew. Outside of it there is none.
+ * Returns   whether there is a message that the connection may get in this turn.
+ * Borrows   *message, len bytes, until the hook returns or this is called again. */
+bool kp_conn_next_message(struct kelpie_conn *conn, const void **message, size_t *len);
+
 /* Switches the framing at the next byte not yet delivered. */
 void kp_conn_set_framing(struct kelpie_conn *conn, const struct kp_framing *framing);
 

@@ -10,6 +10,8 @@
  *     deliver what it brought; keep the rest in conn->input
  *
  * within a budget of messages, bytes and time; who has more goes to the end of the line.
+ * Whether on_message is called for each message or takes the next one itself
+ * (kp_conn_next_message), it is cut by the same function, by the same rules.
  *
  * Where recv writes to: with nothing or little left over, into the net's scratch memory
  * behind a copy of that little, and messages are handed over from there; so a connection
@@ -104,18 +106,15 @@ end_for_frame_error(struct kelpie_conn *conn, int error)
     kp_conn_close(conn, is_too_long ? "message too long" : "protocol error");
 }
 
+/* A message was cut. All of this before the hook, which may wish for the next one already. */
 static void
-hand_over(struct kelpie_conn *conn, const unsigned char *message, size_t len)
+note_message(struct kelpie_conn *conn)
 {
-    const struct kp_net_hooks *hooks = &conn->net->hooks;
-
-    /* All of it before the hook, which may wish for the next message already. */
     memset(&conn->frame, 0, sizeof(conn->frame));
     conn->frame_since_ns = 0;
     conn->wants = false;
     conn->has_once = false;
     conn->net->counters.messages_in++;
-    hooks->on_message(hooks->arg, conn, message, len);
 }
 
 /* Looks for the next message, at the end of the stream also for an unfinished one. */
@@ -131,32 +130,71 @@ cut(struct kelpie_conn *conn, const unsigned char *bytes, size_t len,
     return rc;
 }
 
+/* Bytes of which messages are made. */
+struct kp_delivery {
+    struct kelpie_conn *conn;
+    struct turn *turn;
+    const unsigned char *bytes;
+    size_t len;
+    size_t used; /* by messages that were cut */
+};
+
+/* Cuts the next message if there is one, the connection may get it and the turn lasts. */
+static bool
+take_message(struct kp_delivery *delivery, const void **message, size_t *len)
+{
+    struct kelpie_conn *conn = delivery->conn;
+    struct turn *turn = delivery->turn;
+    const unsigned char *bytes = delivery->bytes + delivery->used;
+    struct kp_frame frame;
+
+    if (delivery->used == delivery->len || !may_deliver(conn) || turn_is_over(turn, conn))
+        return false;
+    int rc = cut(conn, bytes, delivery->len - delivery->used, &frame);
+    if (rc < 0)
+        end_for_frame_error(conn, rc);
+    if (rc <= 0) {
+        turn->starved = true;
+        return false;
+    }
+    turn->messages++;
+    turn->bytes += frame.consumed;
+    delivery->used += frame.consumed;
+    note_message(conn);
+    *message = bytes + frame.start;
+    *len = frame.len;
+    return true;
+}
+
+bool
+kp_conn_next_message(struct kelpie_conn *conn, const void **message, size_t *len)
+{
+    struct kp_delivery *delivery = conn->net->delivery;
+
+    return delivery != NULL && delivery->conn == conn &&
+           take_message(delivery, message, len);
+}
+
 /* Delivers messages while there are any, the connection may get them and the turn lasts.
  * Returns   how many bytes they took. */
 static size_t
 deliver(struct kelpie_conn *conn, const unsigned char *bytes, size_t len,
         struct turn *turn)
 {
-    size_t used = 0;
+    struct kp_delivery delivery = {
+        .conn = conn, .turn = turn, .bytes = bytes, .len = len};
+    struct kp_net *net = conn->net;
+    const void *message;
+    size_t message_len;
 
     turn->starved = len == 0;
-    while (used < len && may_deliver(conn) && !turn_is_over(turn, conn)) {
-        struct kp_frame frame;
-        int rc = cut(conn, bytes + used, len - used, &frame);
-        if (rc < 0)
-            end_for_frame_error(conn, rc);
-        if (rc <= 0) {
-            turn->starved = true;
-            break;
-        }
-        turn->messages++;
-        turn->bytes += frame.consumed;
-        hand_over(conn, bytes + used + frame.start, frame.len);
-        used += frame.consumed;
-    }
-    if (used == len)
+    net->delivery = &delivery;
+    while (take_message(&delivery, &message, &message_len))
+        net->hooks.on_message(net->hooks.arg, conn, message, message_len);
+    net->delivery = NULL;
+    if (delivery.used == len)
         turn->starved = true;
-    return used;
+    return delivery.used;
 }
 
 static void

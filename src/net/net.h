@@ -16,6 +16,7 @@
 #include "frame.h"
 
 struct kelpie_conn;
+struct kp_delivery;
 
 /* Numbers of outbound connections have this bit, and a place in net->outbound; they are not
  * numbers of clients. */
@@ -43,7 +44,8 @@ struct kp_net_hooks {
     void (*configure)(void *arg, struct kelpie_conn *conn);
     /* It is announced. */
     void (*on_connect)(void *arg, struct kelpie_conn *conn);
-    /* A message; valid until the hook returns. */
+    /* A message; valid until the hook returns, or asks for the next one itself with
+     * kp_conn_next_message. */
     void (*on_message)(void *arg, struct kelpie_conn *conn, const void *message,
                        size_t len);
     /* The peer has ended and every message was delivered, but the connection is held (a
@@ -105,6 +107,7 @@ struct kp_net {
     /* A handler of this step, or of the one before until this one has begun, took long: what
      * is left waits, so that the answers that are queued go out. Set by the script layer. */
     bool is_late;
+    struct kp_delivery *delivery; /* while on_message runs; private to conn_read.c */
 
     struct kp_map rooms;
     size_t n_rooms;

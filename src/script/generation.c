@@ -3,10 +3,7 @@
  *
  * Everything that can raise a Lua error runs below kp_generation_enter: a protected call of a
  * C function on the main thread of the state. Handlers run in coroutines (task.c), which are
- * protected by lua_resume; what is pushed for them is pushed by such a C function first.
- *
- *     kp_generation_call   prepare_call   protected: handler, conn, text -> a task's stack
- *                          kp_task_run    the handler itself
+ * protected by lua_resume: generation_call.c.
  *
  * The state allocates through generation_alloc, from a pool (pool.c), held to lua_memory. A
  * state that hovers at its cap must still be able to say so: memory_reserve lifts the cap a
@@ -294,114 +291,6 @@ kp_generation_enter(struct kp_generation *gen, lua_CFunction fn, void *arg,
     if (status == LUA_OK)
         return 0;
     return status == LUA_ERRMEM ? -ENOMEM : KELPIE_ESCRIPT;
-}
-
-/* --- calling handlers ------------------------------------------------------------------ */
-
-/* One call that is being prepared. */
-struct call {
-    enum kp_handler handler;
-    int ref;
-    bool wants_conn; /* conn is an argument, nil when NULL */
-    struct kelpie_conn *conn;
-    const void *text[2]; /* NULL: none */
-    size_t len[2];
-    bool later; /* in this step or the next, not now */
-    struct kp_task *task;
-    int n_args;
-};
-
-/* Pushes handler and arguments, then moves them to a task, which from there on is not in the
- * way of an error any more. */
-static int
-prepare_call(lua_State *L)
-{
-    struct call *call = lua_touserdata(L, 1);
-    struct kp_generation *gen = kp_generation_of(L);
-
-    lua_settop(L, 0);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, call->ref);
-    if (call->conn)
-        kp_lua_push_conn(L, call->conn);
-    else if (call->wants_conn)
-        lua_pushnil(L);
-    for (int i = 0; i < 2 && call->text[i]; i++)
-        lua_pushlstring(L, call->text[i], call->len[i]);
-    call->n_args = lua_gettop(L) - 1;
-
-    call->task = kp_task_new(L, gen, kp_handler_name(call->handler));
-    lua_xmove(L, call->task->co, call->n_args + 1);
-    return 0;
-}
-
-static int
-run_call(struct kp_generation *gen, struct call *call)
-{
-    if (call->conn && !kp_session_get(call->conn) && call->handler != KP_ON_DISCONNECT) {
-        kp_report_failure(gen, kp_handler_name(call->handler), call->conn,
-                          "not enough memory");
-        return -ENOMEM;
-    }
-    int rc = kp_generation_enter(gen, prepare_call, call, 0);
-    if (rc < 0) {
-        kp_report_failure(gen, kp_handler_name(call->handler), call->conn,
-                          gen->script->error);
-        return rc;
-    }
-    call->task->handler = call->handler;
-    call->task->conn = call->conn;
-    if (call->later) {
-        if (call->conn)
-            kp_session_add(call->task); /* which must hear of it when conn goes */
-        kp_task_start_later(call->task, call->n_args);
-        return 0;
-    }
-    gen->message = call->text[0];
-    gen->message_len = call->len[0];
-    rc = kp_task_run(call->task, call->n_args);
-    gen->message = NULL;
-    return rc;
-}
-
-int
-kp_generation_call(struct kp_generation *gen, enum kp_handler handler,
-                   struct kelpie_conn *conn, const void *text, size_t len)
-{
-    struct call call = {
-        .handler = handler,
-        .ref = kp_generation_handlers(gen, conn)->refs[handler],
-        .conn = conn,
-        .text = {text},
-        .len = {len},
-    };
-
-    assert(!gen->script->in_call);
-    return call.ref == LUA_NOREF ? 0 : run_call(gen, &call);
-}
-
-int
-kp_generation_call_on_error(struct kp_generation *gen, struct kelpie_conn *conn,
-                            const char *message, const char *traceback)
-{
-    struct call call = {
-        .handler = KP_ON_ERROR,
-        .ref = kp_generation_handlers(gen, conn)->refs[KP_ON_ERROR],
-        .wants_conn = true,
-        .conn = conn,
-        .text = {message, traceback},
-        .len = {strlen(message), strlen(traceback)},
-        .later = gen->script->net->is_late,
-    };
-
-    assert(!gen->script->in_call);
-    if (call.ref == LUA_NOREF)
-        call.ref = gen->handlers.refs[KP_ON_ERROR];
-    if (call.ref == LUA_NOREF)
-        return 0;
-    gen->memory_reserve = true;
-    int rc = run_call(gen, &call);
-    gen->memory_reserve = false;
-    return rc;
 }
 
 struct kp_handlers *

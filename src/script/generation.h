@@ -122,9 +122,17 @@ struct kp_generation *kp_generation_of(lua_State *L);
 /* Raises "NAME: not allowed while loading; ..." when the generation is being staged. */
 void kp_generation_check_serving(lua_State *L, const char *name);
 
+/* Returns the handlers for a connection: those of its listener's name, or the main ones. */
+struct kp_handlers *kp_generation_handlers(struct kp_generation *gen,
+                                           const struct kelpie_conn *conn);
+
+/* generation_call.c */
+
 /* Calls a handler in a pooled coroutine; a handler that is absent counts as success. conn is
  * NULL for those without one. The arguments after conn: text (len bytes; NULL: none).
- * If the handler suspends, the connection is held until it has ended.
+ * If the handler suspends, the connection is held until it has ended. on_message is called
+ * for the messages that follow, too, as long as hooks.next_message has one; text and result are
+ * those of the first, and of the last.
  * Returns   0, also when it was suspended; KELPIE_ESCRIPT when it raised (reported);
  *           -ENOMEM. */
 int kp_generation_call(struct kp_generation *gen, enum kp_handler handler,
@@ -135,9 +143,5 @@ int kp_generation_call(struct kp_generation *gen, enum kp_handler handler,
  * Returns   as kp_generation_call. */
 int kp_generation_call_on_error(struct kp_generation *gen, struct kelpie_conn *conn,
                                 const char *message, const char *traceback);
-
-/* Returns the handlers for a connection: those of its listener's name, or the main ones. */
-struct kp_handlers *kp_generation_handlers(struct kp_generation *gen,
-                                           const struct kelpie_conn *conn);
 
 #endif

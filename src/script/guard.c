@@ -177,6 +177,14 @@ kp_guard_begin_call(struct kp_guard *guard, struct kp_guard_call *call,
     atomic_store_explicit(&guard->call, ++guard->last_call, memory_order_release);
 }
 
+/* What the signal handler has written is read after this. */
+void
+kp_guard_pause_call(struct kp_guard *guard)
+{
+    atomic_store_explicit(&guard->call, 0, memory_order_release);
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
 void
 kp_guard_restart_call(struct kp_guard *guard, uint64_t budget_ns)
 {

@@ -95,7 +95,10 @@ void kp_guard_begin_call(struct kp_guard *guard, struct kp_guard_call *call,
                          struct kp_watchdog *watchdog, uint64_t budget_ns);
 void kp_guard_end_call(struct kp_guard *guard, const struct kp_guard_call *call);
 
-/* The running call begins anew, with another budget. */
+/* The running call is over, and another one may follow, which kp_guard_restart_call begins. */
+void kp_guard_pause_call(struct kp_guard *guard);
+
+/* The running call begins anew, or the next one, with another budget. */
 void kp_guard_restart_call(struct kp_guard *guard, uint64_t budget_ns);
 
 /* Notes where the slow call is, for on_stuck. Cut to fit.

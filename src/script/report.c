@@ -77,6 +77,18 @@ copy_text(lua_State *L, int index, char *out, size_t size)
     out[len] = '\0';
 }
 
+/* Takes the last line off a traceback: our own main function, below the handler. */
+static void
+drop_main_function(char *traceback)
+{
+    static const char line[] = "\n\t[C]: in ?";
+    size_t len = strlen(traceback);
+    size_t n = sizeof line - 1;
+
+    if (len >= n && memcmp(traceback + len - n, line, n) == 0)
+        traceback[len - n] = '\0';
+}
+
 /* Fills a report. */
 static int
 describe(lua_State *L)
@@ -92,6 +104,7 @@ describe(lua_State *L)
     copy_text(L, -1, report->message, sizeof report->message);
     luaL_traceback(L, report->co, NULL, 0);
     copy_text(L, -1, report->traceback, sizeof report->traceback);
+    drop_main_function(report->traceback);
     return 0;
 }
 

@@ -39,6 +39,10 @@ struct kp_script_hooks {
     void (*reload)(void *arg);   /* kelpie.reload() */
     void (*shutdown)(void *arg); /* kelpie.shutdown() */
     void (*stats)(void *arg, struct kelpie_stats *stats);
+    /* In on_message, when its handler has returned: goes on to the next message that Lua is to
+     * have (kp_conn_next_message). False: leave. */
+    bool (*next_message)(void *arg, struct kelpie_conn *conn, const void **message,
+                         size_t *len);
     kelpie_print_fn *print; /* with its own arg; NULL: to the log */
     void *print_arg;
 };

@@ -63,39 +63,50 @@ task_make(lua_State *L, struct kp_generation *gen)
     return task;
 }
 
-/* Takes a task that is there already, the one used last first; or returns NULL. */
-static struct kp_task *
-task_reuse(struct kp_generation *gen)
+static void
+task_init(struct kp_task *task, const char *what)
 {
-    struct kp_task *task = NULL;
+    task->what = what;
+    task->handler = KP_N_HANDLERS;
+    task->conn = NULL;
+    task->holds = task->started = false;
+    task->call = NULL;
+    task->n_pcalls = 0;
+    task->wait = KP_WAIT_NOTHING;
+    task->woke = KP_WOKE_OK;
+}
 
-    if (!kp_list_is_empty(&gen->made)) {
-        task = task_of_node(gen->made.next);
-        lua_settop(task->co, 0);
-    } else if (!kp_list_is_empty(&gen->pool)) {
-        task = task_of_node(gen->pool.prev);
-        gen->n_pool--;
-        gen->n_tasks++;
-    }
-    if (task)
-        kp_list_remove(&task->node);
+struct kp_task *
+kp_task_reuse(struct kp_generation *gen, const char *what)
+{
+    if (kp_list_is_empty(&gen->pool))
+        return NULL;
+
+    struct kp_task *task = task_of_node(gen->pool.prev); /* the one used last */
+    kp_list_remove(&task->node);
+    gen->n_pool--;
+    gen->n_tasks++;
+    task_init(task, what);
     return task;
 }
 
 struct kp_task *
 kp_task_new(lua_State *L, struct kp_generation *gen, const char *what)
 {
-    struct kp_task *task = task_reuse(gen);
+    struct kp_task *task;
 
-    if (!task)
+    if (!kp_list_is_empty(&gen->made)) {
+        task = task_of_node(gen->made.next);
+        lua_settop(task->co, 0);
+        kp_list_remove(&task->node);
+        task_init(task, what);
+    } else {
+        task = kp_task_reuse(gen, what);
+    }
+    if (!task) {
         task = task_make(L, gen);
-    task->what = what;
-    task->handler = KP_N_HANDLERS;
-    task->conn = NULL;
-    task->holds = task->started = false;
-    task->n_pcalls = 0;
-    task->wait = KP_WAIT_NOTHING;
-    task->woke = KP_WOKE_OK;
+        task_init(task, what);
+    }
     kp_list_append(&gen->made, &task->node);
     return task;
 }
@@ -191,7 +202,7 @@ punish(struct kp_task *task, bool killed)
     if (!conn)
         return;
     if (task->handler == KP_ON_CONNECT) {
-        kp_conn_close(conn, "handler error");
+        kp_conn_close(conn, task->call ? "out of memory" : "handler error");
     } else if (killed && kp_session_count_kill(conn, kp_sys_now_ns(&script->env->sys))) {
         kp_limit_hit(conn->net, KP_LIMIT_KILLS, &conn->peer, conn);
         kp_conn_close(conn, "script killed");

@@ -45,7 +45,8 @@ struct kp_task {
     bool exposed;             /* the script has its coroutine: not to be used again */
     bool started;             /* false: on gen->ready for its first run */
     int n_args;               /* on co's stack, before the first run */
-    unsigned n_pcalls;        /* protected calls that it is suspended in */
+    struct kp_call *call; /* what our main function is to call, until it does; or NULL */
+    unsigned n_pcalls;    /* protected calls that it is suspended in */
 
     enum kp_wait wait;
     enum kp_wake woke;
@@ -69,6 +70,10 @@ bool kp_task_is_full(const struct kp_generation *gen);
 /* Takes a task from the pool, or makes one; its coroutine's stack is empty. Runs protected.
  * Raises    when there is no memory. */
 struct kp_task *kp_task_new(lua_State *L, struct kp_generation *gen, const char *what);
+
+/* Takes a task from the pool, without Lua.
+ * Returns   NULL when the pool is empty. */
+struct kp_task *kp_task_reuse(struct kp_generation *gen, const char *what);
 
 /* Starts a task whose function and n_args arguments are on its stack, or resumes one with
  * n_args results: runs it until it ends or suspends, reports an error, returns it to the

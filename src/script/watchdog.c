@@ -196,7 +196,7 @@ kp_watchdog_start(struct kp_watchdog *watchdog, lua_State *L, uint64_t budget_ns
         kp_guard_begin_call(watchdog->guard, &watchdog->call, watchdog, budget_ns);
 }
 
-/* The running call begins anew, with another budget. */
+/* Begins the running call anew, or the next one, with another budget. */
 static void
 restart(struct kp_watchdog *watchdog, uint64_t budget_ns)
 {
@@ -224,6 +224,23 @@ kp_watchdog_extend(struct kp_watchdog *watchdog, uint64_t limit_ns)
     if (watchdog->extended_ns == 0)
         watchdog->extended_ns = kp_sys_real_ns(watchdog->guard->sys) + limit_ns;
     kp_watchdog_limit(watchdog, limit_ns);
+}
+
+bool
+kp_watchdog_pause(struct kp_watchdog *watchdog)
+{
+    if (!watchdog->is_polled && watchdog->budget_ns > 0)
+        kp_guard_pause_call(watchdog->guard); /* no signal from now on */
+    return !is_killed(watchdog) && watchdog->slow_ns == 0 &&
+           !atomic_load_explicit(&watchdog->is_slow, memory_order_relaxed);
+}
+
+void
+kp_watchdog_resume(struct kp_watchdog *watchdog)
+{
+    watchdog->extended_ns = 0;
+    if (watchdog->budget_ns > 0)
+        restart(watchdog, watchdog->budget_ns);
 }
 
 bool

@@ -48,6 +48,12 @@ void kp_watchdog_start(struct kp_watchdog *watchdog, lua_State *L, uint64_t budg
 void kp_watchdog_extend(struct kp_watchdog *watchdog, uint64_t limit_ns);
 void kp_watchdog_limit(struct kp_watchdog *watchdog, uint64_t budget_ns);
 
+/* Where one call follows another without an end between them: pause tells that the first one
+ * is over; resume that the next one begins, with the same budget.
+ * Returns   false: the first one was slow or killed; it is to be stopped, not resumed. */
+bool kp_watchdog_pause(struct kp_watchdog *watchdog);
+void kp_watchdog_resume(struct kp_watchdog *watchdog);
+
 /* The call has ended; slow_ns and place are those of it until the next one starts.
  * Returns   whether it was killed. */
 bool kp_watchdog_stop(struct kp_watchdog *watchdog);

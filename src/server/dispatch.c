@@ -6,6 +6,9 @@
  *     KELPIE_DONE             it is not
  *     negative                logged; the connection is closed, "handler error"
  *
+ * Where the host wants messages itself, each of them begins in the net; else Lua goes on to
+ * the next one without leaving the handler's coroutine (next_message).
+ *
  * A connection that the host closes in on_connect is none for the script: it hears neither of
  * the connect nor of the disconnect.
  *
@@ -127,6 +130,14 @@ dispatch_gone(void *arg, struct kelpie_conn *conn)
     kp_script_on_gone(&k->script, conn);
 }
 
+static bool
+next_message(void *arg, struct kelpie_conn *conn, const void **message, size_t *len)
+{
+    const kelpie *k = arg;
+
+    return k->handlers.on_message == NULL && kp_conn_next_message(conn, message, len);
+}
+
 static void
 ask_for_reload(void *arg)
 {
@@ -164,4 +175,5 @@ const struct kp_script_hooks kp_dispatch_script_hooks = {
     .reload = ask_for_reload,
     .shutdown = ask_for_shutdown,
     .stats = read_stats,
+    .next_message = next_message,
 };
