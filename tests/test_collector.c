@@ -71,6 +71,37 @@ given_a_small_heap_when_calls_make_garbage_then_lua_does_as_it_always_does(void 
     assert_int_equal(kit->script.live->collector.begin_at, SIZE_MAX);
 }
 
+/* Makes garbage for some cycles. Returns the most that the state held, in per cent of what
+ * lives in it. */
+static size_t
+grown_to(struct script_kit *kit)
+{
+    struct kp_generation *gen = kit->script.live;
+    size_t most = 0;
+
+    for (int i = 0; i < 2000; i++) {
+        (void)given_back_by(kit, "work");
+        most = gen->lua_bytes > most ? gen->lua_bytes : most;
+    }
+    (void)lua_gc(gen->L, LUA_GCCOLLECT);
+    return 100 * most / gen->lua_bytes;
+}
+
+static void
+given_a_heap_when_it_is_small_then_it_may_grow_more_than_a_large_one(void **state)
+{
+    struct script_kit *kit = *state;
+
+    sk_load(kit, large_heap);
+    size_t small = grown_to(kit);
+    while (kit->script.live->lua_bytes < 4 * MIB)
+        (void)given_back_by(kit, "grow");
+    size_t large = grown_to(kit);
+
+    assert_in_range(small, 350, 500);
+    assert_in_range(large, 150, 250);
+}
+
 static void
 given_no_cap_when_a_heap_is_large_then_no_cycle_is_begun(void **state)
 {
@@ -136,6 +167,7 @@ main(void)
         TEST(
             given_a_heap_near_its_cap_when_calls_make_garbage_then_none_pays_for_a_cycle),
         TEST(given_a_small_heap_when_calls_make_garbage_then_lua_does_as_it_always_does),
+        TEST(given_a_heap_when_it_is_small_then_it_may_grow_more_than_a_large_one),
         TEST(given_no_cap_when_a_heap_is_large_then_no_cycle_is_begun),
         cmocka_unit_test_setup_teardown(
             given_a_script_that_hovers_at_its_cap_when_it_catches_errors_then_it_is_killed,

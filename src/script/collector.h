@@ -5,10 +5,12 @@
 #define KP_COLLECTOR_H
 
 #include <lua.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct kp_collector {
     size_t begin_at; /* bytes of the state at which a cycle is begun */
+    bool is_small;   /* it may grow more before Lua begins one */
 };
 
 /* Sets up the collector of a new state. */

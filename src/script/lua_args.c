@@ -56,6 +56,10 @@ kp_lua_push_closed(lua_State *L)
 int
 kp_lua_push_result(lua_State *L, int result)
 {
+    if (result >= 0) {
+        lua_pushboolean(L, 1);
+        return 1;
+    }
     switch (result) {
     case KELPIE_ECLOSED:
         return kp_lua_push_closed(L);
@@ -66,12 +70,8 @@ kp_lua_push_result(lua_State *L, int result)
     case -ENOMEM:
         return kp_lua_push_failure(L, "out of memory", "memory");
     default:
-        break;
-    }
-    if (result < 0)
         return kp_lua_push_failure(L, strerror(-result), "failed");
-    lua_pushboolean(L, 1);
-    return 1;
+    }
 }
 
 int

@@ -1,10 +1,13 @@
 /*
  * lua_type.c - userdata types: their metatables, and what a wrong name or value says
  *
- * A type is methods, fields and metamethods. A method is found with one look-up; a field is
- * a C function that is called directly, without entering Lua's call machinery. A name that
- * is neither raises and names the nearest one, because nil would hide a misspelt name until
- * much later.
+ * A type is methods, fields and metamethods. One look-up, in the table of names, finds a
+ * method, or the number of a field in type->fields: a C function that is called directly,
+ * without entering Lua's call machinery. A name that is neither raises and names the nearest
+ * one, because nil would hide a misspelt name until much later.
+ *
+ * __index is called for each use of a method, so it does no more than it must: only a field
+ * needs the userdata, and looks whether it is one; a method does so when it is called.
  *
  * A metatable is kept in the registry under the address of its struct kp_lua_type, which no
  * script can reach, and hides itself from getmetatable. So a value with that metatable is
@@ -120,23 +123,25 @@ kp_lua_refuse_field(lua_State *L, const struct kp_lua_type *type)
 /* ---- metatables ---------------------------------------------------------------------- */
 
 /* Upvalues of __index and __newindex. */
-#define TYPE    lua_upvalueindex(1)
-#define METHODS lua_upvalueindex(2)
-#define FIELDS  lua_upvalueindex(3)
+#define TYPE  lua_upvalueindex(1)
+#define NAMES lua_upvalueindex(2) /* of __index alone */
 
 static int
-l_index(lua_State *L)
+get_field(lua_State *L)
 {
     const struct kp_lua_type *type = lua_touserdata(L, TYPE);
 
     kp_lua_check(L, 1, type);
+    if (lua_type(L, -1) == LUA_TNIL)
+        return unknown_field(L, type);
+    return type->fields[lua_tointeger(L, -1)].func(L);
+}
+
+static int
+l_index(lua_State *L)
+{
     lua_pushvalue(L, 2);
-    if (lua_rawget(L, METHODS) != LUA_TNIL)
-        return 1;
-    lua_pushvalue(L, 2);
-    lua_rawget(L, FIELDS);
-    lua_CFunction get = lua_tocfunction(L, -1);
-    return get != NULL ? get(L) : unknown_field(L, type);
+    return lua_rawget(L, NAMES) == LUA_TFUNCTION ? 1 : get_field(L);
 }
 
 static int
@@ -148,12 +153,16 @@ l_newindex(lua_State *L)
     return kp_lua_refuse_field(L, type);
 }
 
-/* Pushes a table of functions. [-0, +1] */
+/* Pushes the table of names. [-0, +1] */
 static void
-push_functions(lua_State *L, const luaL_Reg *regs)
+push_names(lua_State *L, const struct kp_lua_type *type)
 {
     lua_newtable(L);
-    luaL_setfuncs(L, regs, 0);
+    luaL_setfuncs(L, type->methods, 0);
+    for (lua_Integer i = 0; type->fields[i].name != NULL; i++) {
+        lua_pushinteger(L, i);
+        lua_setfield(L, -2, type->fields[i].name);
+    }
 }
 
 static void
@@ -167,9 +176,8 @@ kp_lua_open_type(lua_State *L, const struct kp_lua_type *type)
 {
     lua_newtable(L);
     push_type(L, type);
-    push_functions(L, type->methods);
-    push_functions(L, type->fields);
-    lua_pushcclosure(L, l_index, 3);
+    push_names(L, type);
+    lua_pushcclosure(L, l_index, 2);
     lua_setfield(L, -2, "__index");
     push_type(L, type);
     lua_pushcclosure(L, l_newindex, 1);
