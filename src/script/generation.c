@@ -363,13 +363,22 @@ run_call(struct kp_generation *gen, struct call *call)
     return rc;
 }
 
+/* Returns the reference of a handler of conn, or LUA_NOREF. */
+static int
+ref_of(struct kp_generation *gen, const struct kelpie_conn *conn, enum kp_handler handler)
+{
+    const struct kp_handlers *handlers = kp_generation_handlers(gen, conn);
+
+    return handlers ? handlers->refs[handler] : LUA_NOREF;
+}
+
 int
 kp_generation_call(struct kp_generation *gen, enum kp_handler handler,
                    struct kelpie_conn *conn, const void *text, size_t len)
 {
     struct call call = {
         .handler = handler,
-        .ref = kp_generation_handlers(gen, conn)->refs[handler],
+        .ref = ref_of(gen, conn, handler),
         .conn = conn,
         .text = {text},
         .len = {len},
@@ -385,7 +394,7 @@ kp_generation_call_on_error(struct kp_generation *gen, struct kelpie_conn *conn,
 {
     struct call call = {
         .handler = KP_ON_ERROR,
-        .ref = kp_generation_handlers(gen, conn)->refs[KP_ON_ERROR],
+        .ref = ref_of(gen, conn, KP_ON_ERROR),
         .wants_conn = true,
         .conn = conn,
         .text = {message, traceback},
@@ -405,13 +414,25 @@ kp_generation_call_on_error(struct kp_generation *gen, struct kelpie_conn *conn,
 }
 
 struct kp_handlers *
-kp_generation_handlers(struct kp_generation *gen, const struct kelpie_conn *conn)
+kp_generation_named(struct kp_generation *gen, const char *name)
 {
-    const char *name = conn && conn->listener ? conn->listener->name : "";
-
     for (size_t i = 0; name[0] && i < gen->n_named; i++) {
         if (strcmp(gen->named[i].listener, name) == 0)
             return &gen->named[i];
     }
-    return &gen->handlers;
+    return NULL;
+}
+
+struct kp_handlers *
+kp_generation_handlers(struct kp_generation *gen, const struct kelpie_conn *conn)
+{
+    if (conn && conn->outbound) {
+        const struct kp_session *session = kp_session_of(conn);
+        return session && session->handlers ? kp_generation_named(gen, session->handlers)
+                                            : NULL;
+    }
+    struct kp_handlers *named = NULL;
+    if (conn && conn->listener)
+        named = kp_generation_named(gen, conn->listener->name);
+    return named ? named : &gen->handlers;
 }

@@ -136,7 +136,11 @@ int kp_generation_call(struct kp_generation *gen, enum kp_handler handler,
 int kp_generation_call_on_error(struct kp_generation *gen, struct kelpie_conn *conn,
                                 const char *message, const char *traceback);
 
-/* Returns the handlers for a connection: those of its listener's name, or the main ones. */
+/* Returns the handlers of that name in handlers.listeners, or NULL. */
+struct kp_handlers *kp_generation_named(struct kp_generation *gen, const char *name);
+
+/* Returns the handlers for a connection (NULL: none): those of its listener's name, or the
+ * main ones; for an outbound one those of its own name, or NULL. */
 struct kp_handlers *kp_generation_handlers(struct kp_generation *gen,
                                            const struct kelpie_conn *conn);
 
