@@ -26,6 +26,7 @@ static const struct {
     {-ECONNREFUSED, "refused", "connection refused"},
     {-ENOENT, "refused", "connection refused: there is no such socket"},
     {-EAGAIN, "refused", "connection refused: the server does not keep up"},
+    {-ECONNRESET, "refused", "the server has closed the connection at once"},
     {-ETIMEDOUT, "timeout", "timed out"},
     {-ENETUNREACH, "unreachable", NULL},
     {-EHOSTUNREACH, "unreachable", NULL},
