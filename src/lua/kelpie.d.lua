@@ -266,6 +266,7 @@ function timer:cancel() end
 
 -- ---- the module -----------------------------------------------------------------------------
 
+---Reading a name that it does not have raises.
 ---@class kelpie
 ---@field generation integer number of this version of the script, from 1
 ---@field version string of kelpie, "MAJOR.MINOR.PATCH"
