@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -86,6 +87,33 @@ given_no_outbound_connections_allowed_when_connecting_then_it_is_full(void **sta
     sv_stop(&kit);
 }
 
+static void
+given_a_drain_when_connecting_then_what_is_pending_and_what_is_new_fails(void **state)
+{
+    struct server_kit kit = {0};
+    int fd;
+
+    (void)state;
+    sv_start(&kit, NULL,
+             "local kelpie = require('kelpie')\n"
+             "local function try(when)\n"
+             "   print(when, kelpie.connect('localhost:80'))\n"
+             "end\n"
+             "return {\n"
+             "   on_connect = function(conn) conn:send('hello') end,\n"
+             "   on_shutdown = function() try('pending') end,\n"
+             "   on_disconnect = function() try('new') end,\n"
+             "}\n");
+    fd = sv_connect(&kit);
+    assert_true(sv_expect(&kit, fd, "hello\n"));
+    kelpie_drain(kit.k);
+
+    assert_true(sv_expect_printed(&kit, "pending\tnil\tthe server shuts down\tfailed\n"));
+    close(fd);
+    assert_true(sv_expect_printed(&kit, "new\tnil\tthe server shuts down\tfailed\n"));
+    sv_stop(&kit);
+}
+
 int
 main(void)
 {
@@ -94,6 +122,8 @@ main(void)
             given_a_kept_connection_when_reloading_then_it_goes_on_and_the_drain_closes_it),
         cmocka_unit_test(
             given_no_outbound_connections_allowed_when_connecting_then_it_is_full),
+        cmocka_unit_test(
+            given_a_drain_when_connecting_then_what_is_pending_and_what_is_new_fails),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

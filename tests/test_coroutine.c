@@ -309,8 +309,9 @@ given_a_c_function_in_between_when_suspending_then_it_raises_there(void **state)
 
     sk_printed(
         kit,
-        "false\trun.lua:2: cannot wait here: called by a C function such as table.sort\n"
-        "cannot wait here: called by a C function such as table.sort\n"
+        "false\trun.lua:2: cannot wait here: called by a C function such as table.sort "
+        "or kelpie.critical\n"
+        "cannot wait here: called by a C function such as table.sort or kelpie.critical\n"
         "still able to\n");
 }
 

@@ -50,6 +50,9 @@ if grep -rl "$work/first" "$lib" --include='*.cmake' --include='*.pc' >"$work/lo
     fail "these know where they were installed first"
 fi
 "$prefix/bin/kelpie" check "$prefix/share/kelpie/scripts" >/dev/null || fail "the installed program"
+"$prefix/bin/kelpie" init "$work/project" >/dev/null || fail "kelpie init"
+grep -q "\"$(cd "$prefix" && pwd -P)/share/kelpie/lua\"" "$work/project/.luarc.json" ||
+    fail "editors do not find the definitions: $(cat "$work/project/.luarc.json")"
 
 cp -R "$source/tests/install" "$work/strangers"
 LD_LIBRARY_PATH=$lib DYLD_LIBRARY_PATH=$lib

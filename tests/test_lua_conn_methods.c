@@ -35,26 +35,27 @@ given_arguments_that_are_no_message_when_sent_then_it_raises(void **state)
 
     sk_connect(kit, 0);
 
-    bk_run(kit,
-           "try(function() conn:send() end)\n"
-           "try(function() conn:send(nil) end)\n"
-           "try(function() conn:send('a', {}) end)\n"
-           "try(function() conn:write() end)\n"
-           "try(function() conn:write(true) end)\n"
-           "local many = {} for i = 1, 65 do many[i] = 'x' end\n"
-           "try(function() conn:send(table.unpack(many)) end)\n"
-           "try(function() conn:write(table.unpack(many)) end)\n"
-           "print(conn:send(table.unpack(many, 1, 64)))\n",
-           "run.lua:1: bad argument #1 to 'send' (string or number expected, got no "
-           "value)\n"
-           "run.lua:2: bad argument #1 to 'send' (string expected, got nil)\n"
-           "run.lua:3: bad argument #2 to 'send' (string expected, got table)\n"
-           "run.lua:4: bad argument #1 to 'write' (string or number expected, got no "
-           "value)\n"
-           "run.lua:5: bad argument #1 to 'write' (string expected, got boolean)\n"
-           "run.lua:7: at most 64 values at a time; join them with table.concat\n"
-           "run.lua:8: at most 64 values at a time; join them with table.concat\n"
-           "true\n");
+    bk_run(
+        kit,
+        "try(function() conn:send() end)\n"
+        "try(function() conn:send(nil) end)\n"
+        "try(function() conn:send('a', {}) end)\n"
+        "try(function() conn:write() end)\n"
+        "try(function() conn:write(true) end)\n"
+        "local many = {} for i = 1, 65 do many[i] = 'x' end\n"
+        "try(function() conn:send(table.unpack(many)) end)\n"
+        "try(function() conn:write(table.unpack(many)) end)\n"
+        "print(conn:send(table.unpack(many, 1, 64)))\n",
+        "run.lua:1: bad argument #1 to 'send' (string or number expected, got no "
+        "value)\n"
+        "run.lua:2: bad argument #1 to 'send' (string or number expected, got nil)\n"
+        "run.lua:3: bad argument #2 to 'send' (string or number expected, got table)\n"
+        "run.lua:4: bad argument #1 to 'write' (string or number expected, got no "
+        "value)\n"
+        "run.lua:5: bad argument #1 to 'write' (string or number expected, got boolean)\n"
+        "run.lua:7: at most 64 values at a time; join them with table.concat\n"
+        "run.lua:8: at most 64 values at a time; join them with table.concat\n"
+        "true\n");
     sk_hears(kit, 0,
              "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n");
 }

@@ -3,7 +3,7 @@
  *
  * The other server is a listening socket of the test, on a free port of the loopback.
  */
-#include "bind_kit.h"
+#include "connect_kit.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -20,128 +20,34 @@
 
 #define T(name) cmocka_unit_test_setup_teardown(name, sk_setup, sk_teardown)
 
-/* ---- the other server ---------------------------------------------------------------- */
-
-struct other {
-    int fd;
-    int port;
-};
-
-static struct other
-other_open(void)
-{
-    struct sockaddr_in addr = {.sin_family = AF_INET};
-    socklen_t len = sizeof addr;
-    struct other other = {.fd = socket(AF_INET, SOCK_STREAM, 0)};
-
-    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    assert_true(other.fd >= 0);
-    assert_int_equal(bind(other.fd, (struct sockaddr *)&addr, sizeof addr), 0);
-    assert_int_equal(listen(other.fd, 16), 0);
-    assert_int_equal(getsockname(other.fd, (struct sockaddr *)&addr, &len), 0);
-    other.port = ntohs(addr.sin_port);
-    return other;
-}
-
-/* Does steps until a descriptor can be read, ten seconds at most. */
-static void
-wait_readable(struct script_kit *kit, int fd)
-{
-    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-
-    for (int i = 0; i < 1000; i++) {
-        sk_settle(kit);
-        if (poll(&poll_fd, 1, 10) > 0)
-            return;
-    }
-    fail_msg("nothing to read in ten seconds");
-}
-
-static int
-other_accept(struct script_kit *kit, const struct other *other)
-{
-    wait_readable(kit, other->fd);
-    int fd = accept(other->fd, NULL, NULL);
-    assert_true(fd >= 0);
-    return fd;
-}
-
-static void
-say(int fd, const char *text)
-{
-    assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
-}
-
-/* Reads exactly that text; "" is the end. */
-static void
-hears(struct script_kit *kit, int fd, const char *text)
-{
-    char heard[1000];
-    size_t len = 0;
-
-    do {
-        wait_readable(kit, fd);
-        ssize_t n = recv(fd, heard + len, sizeof heard - 1 - len, 0);
-        assert_true(n >= 0);
-        len += (size_t)n;
-        heard[len] = '\0';
-        if (n == 0)
-            break;
-    } while (len < strlen(text));
-    assert_string_equal(heard, text);
-}
-
-/* Does steps until that was printed, and no more. */
-static void
-prints(struct script_kit *kit, const char *text)
-{
-    for (int i = 0; i < 1000 && strlen(kit->printed) < strlen(text); i++) {
-        sk_settle(kit);
-        if (strlen(kit->printed) < strlen(text))
-            (void)poll(NULL, 0, 10);
-    }
-    sk_printed(kit, text);
-}
-
-/* Runs a text in which PORT is the other server's. */
-static void
-run_with_port(struct script_kit *kit, int port, const char *text)
-{
-    char all[4000];
-
-    snprintf(all, sizeof all, "local address = '127.0.0.1:%d'\n%s", port, text);
-    sk_run(kit, all);
-}
-
 /* ---- the plain way ------------------------------------------------------------------- */
 
 static void
 given_a_server_when_connecting_then_messages_go_both_ways(void **state)
 {
     struct script_kit *kit = *state;
-    struct other other = other_open();
+    struct ck_other other = ck_open();
 
     sk_load(kit, "return { framing = 'line',\n"
                  "   on_connect = function() print('no') end,\n"
                  "   on_message = function() print('no') end,\n"
                  "   on_disconnect = function() print('no') end }");
-    run_with_port(
-        kit, other.port,
-        "local c = assert(kelpie.connect(address))\n"
-        "print(c.number, c.listener == '', c.peer == address, c:is_open())\n"
-        "print(tostring(c) == 'connection to ' .. address, kelpie.find(c.id) == c)\n"
-        "for x in kelpie.conns() do print('no') end\n"
-        "print(kelpie.broadcast('no'))\n"
-        "c:send('hello')\n"
-        "print(c:receive()) print(c:receive(3)) print(c:receive())\n"
-        "print(c:receive()) print(c:send('x'))");
-    int fd = other_accept(kit, &other);
-    hears(kit, fd, "hello\n");
-    say(fd, "one\nabctwo\n");
+    ck_run(kit, other.port,
+           "local c = assert(kelpie.connect(address))\n"
+           "print(c.number, c.listener == '', c.peer == address, c:is_open())\n"
+           "print(tostring(c) == 'connection to ' .. address, kelpie.find(c.id) == c)\n"
+           "for x in kelpie.conns() do print('no') end\n"
+           "print(kelpie.broadcast('no'))\n"
+           "c:send('hello')\n"
+           "print(c:receive()) print(c:receive(3)) print(c:receive())\n"
+           "print(c:receive()) print(c:send('x'))");
+    int fd = ck_accept(kit, &other);
+    ck_hears(kit, fd, "hello\n");
+    ck_say(fd, "one\nabctwo\n");
     close(fd);
 
-    prints(kit, "nil\ttrue\ttrue\ttrue\ntrue\ttrue\n0\none\nabc\ntwo\n"
-                "nil\tconnection closed\tclosed\ntrue\n");
+    ck_prints(kit, "nil\ttrue\ttrue\ttrue\ntrue\ttrue\n0\none\nabc\ntwo\n"
+                   "nil\tconnection closed\tclosed\ntrue\n");
     close(other.fd);
 }
 
@@ -149,21 +55,21 @@ static void
 given_messages_that_nobody_wants_when_they_come_then_they_wait(void **state)
 {
     struct script_kit *kit = *state;
-    struct other other = other_open();
+    struct ck_other other = ck_open();
 
     sk_load(kit, "return {}");
-    run_with_port(kit, other.port,
-                  "local c = assert(kelpie.connect(address)) print('there')\n"
-                  "kelpie.sleep(5)\n"
-                  "for i = 1, 3 do print(c:receive(nil, 1)) end");
-    int fd = other_accept(kit, &other);
-    prints(kit, "there\n");
-    say(fd, "one\ntwo\n");
+    ck_run(kit, other.port,
+           "local c = assert(kelpie.connect(address)) print('there')\n"
+           "kelpie.sleep(5)\n"
+           "for i = 1, 3 do print(c:receive(nil, 1)) end");
+    int fd = ck_accept(kit, &other);
+    ck_prints(kit, "there\n");
+    ck_say(fd, "one\ntwo\n");
     close(fd);
     sk_settle(kit);
     sk_pass(kit, 5000);
 
-    prints(kit, "one\ntwo\nnil\tconnection closed\tclosed\n");
+    ck_prints(kit, "one\ntwo\nnil\tconnection closed\tclosed\n");
     assert_int_equal(kit->net.outbound.count, 0);
     close(other.fd);
 }
@@ -177,7 +83,7 @@ given_a_unix_socket_when_connecting_then_it_works(void **state)
 
     assert_non_null(mkdtemp(dir));
     snprintf(addr.sun_path, sizeof addr.sun_path, "%s/socket", dir);
-    struct other other = {.fd = socket(AF_UNIX, SOCK_STREAM, 0)};
+    struct ck_other other = {.fd = socket(AF_UNIX, SOCK_STREAM, 0)};
     assert_int_equal(bind(other.fd, (struct sockaddr *)&addr, sizeof addr), 0);
     assert_int_equal(listen(other.fd, 16), 0);
     sk_load(kit, "return {}");
@@ -186,17 +92,17 @@ given_a_unix_socket_when_connecting_then_it_works(void **state)
              "c:send('hello') print(c.peer, c:receive())\n",
              addr.sun_path);
     sk_run(kit, text);
-    int fd = other_accept(kit, &other);
-    hears(kit, fd, "5:hello,");
-    say(fd, "3:bye,");
-    prints(kit, "unix\tbye\n");
+    int fd = ck_accept(kit, &other);
+    ck_hears(kit, fd, "5:hello,");
+    ck_say(fd, "3:bye,");
+    ck_prints(kit, "unix\tbye\n");
 
     close(fd);
     close(other.fd);
     unlink(addr.sun_path);
     snprintf(text, sizeof text, "print(kelpie.connect('unix:%s'))", addr.sun_path);
     sk_run(kit, text);
-    prints(kit, "nil\tconnection refused: there is no such socket\trefused\n");
+    ck_prints(kit, "nil\tconnection refused: there is no such socket\trefused\n");
     rmdir(dir);
 }
 
@@ -238,7 +144,7 @@ static void
 given_a_host_name_when_connecting_then_it_is_looked_up_beside(void **state)
 {
     struct script_kit *kit = *state;
-    struct other other = other_open();
+    struct ck_other other = ck_open();
     char text[500];
 
     sk_load(kit, "return {}");
@@ -247,14 +153,14 @@ given_a_host_name_when_connecting_then_it_is_looked_up_beside(void **state)
              "print(c:receive())",
              other.port);
     sk_run(kit, text);
-    int fd = other_accept(kit, &other);
-    hears(kit, fd, "hello\n");
-    say(fd, "bye\n");
-    prints(kit, "bye\n");
+    int fd = ck_accept(kit, &other);
+    ck_hears(kit, fd, "hello\n");
+    ck_say(fd, "bye\n");
+    ck_prints(kit, "bye\n");
     sk_run(kit, "print(select(3, kelpie.connect('unix:8080')))");
-    prints(kit, "refused\n");
+    ck_prints(kit, "refused\n");
     sk_run(kit, "print(kelpie.connect('no..name:80'))");
-    prints(kit, "nil\tthe name is not known\tresolve\n");
+    ck_prints(kit, "nil\tthe name is not known\tresolve\n");
 
     sk_run(kit, "print(kelpie.connect('localhost:1', { timeout = 0 }))");
     sk_step(kit); /* the teardown comes while it is looked up, perhaps */
@@ -266,13 +172,13 @@ static void
 given_nobody_listens_when_connecting_then_it_is_refused(void **state)
 {
     struct script_kit *kit = *state;
-    struct other other = other_open();
+    struct ck_other other = ck_open();
 
     close(other.fd);
     sk_load(kit, "return {}");
-    run_with_port(kit, other.port, "print(kelpie.connect(address))");
+    ck_run(kit, other.port, "print(kelpie.connect(address))");
 
-    prints(kit, "nil\tconnection refused\trefused\n");
+    ck_prints(kit, "nil\tconnection refused\trefused\n");
     assert_true(kp_list_is_empty(&kit->net.outbound.connects));
 }
 
@@ -280,18 +186,18 @@ static void
 given_the_limit_is_reached_when_connecting_then_it_is_full(void **state)
 {
     struct script_kit *kit = *state;
-    struct other other = other_open();
+    struct ck_other other = ck_open();
 
     kit->net.outbound.numbers.limit = 1;
     sk_load(kit, "return {}");
-    run_with_port(kit, other.port,
-                  "local c = assert(kelpie.connect(address))\n"
-                  "print(kelpie.connect(address)) c:abort() kelpie.sleep(1)\n"
-                  "print((kelpie.connect(address)))");
-    int fd = other_accept(kit, &other);
-    prints(kit, "nil\tmax_outbound connections are open\tfull\n");
+    ck_run(kit, other.port,
+           "local c = assert(kelpie.connect(address))\n"
+           "print(kelpie.connect(address)) c:abort() kelpie.sleep(1)\n"
+           "print((kelpie.connect(address)))");
+    int fd = ck_accept(kit, &other);
+    ck_prints(kit, "nil\tmax_outbound connections are open\tfull\n");
     sk_pass(kit, 1000);
-    int second = other_accept(kit, &other);
+    int second = ck_accept(kit, &other);
     sk_settle(kit);
 
     assert_int_equal(strncmp(kit->printed, "connection to ", 14), 0);
@@ -306,20 +212,20 @@ static void
 given_a_reload_when_connecting_then_old_code_gets_the_connection(void **state)
 {
     struct script_kit *kit = *state;
-    struct other other = other_open();
+    struct ck_other other = ck_open();
 
     sk_load(kit, "return {}");
-    run_with_port(kit, other.port,
-                  "local c = assert(kelpie.connect(address)) c:send('old')\n"
-                  "print(c:receive()) c:close()");
+    ck_run(kit, other.port,
+           "local c = assert(kelpie.connect(address)) c:send('old')\n"
+           "print(c:receive()) c:close()");
     sk_step(kit);
     sk_load_beside(kit, "return {}");
-    int fd = other_accept(kit, &other);
-    hears(kit, fd, "old\n");
-    say(fd, "still there\n");
+    int fd = ck_accept(kit, &other);
+    ck_hears(kit, fd, "old\n");
+    ck_say(fd, "still there\n");
 
-    prints(kit, "still there\n");
-    hears(kit, fd, "");
+    ck_prints(kit, "still there\n");
+    ck_hears(kit, fd, "");
     close(fd);
     close(other.fd);
 }
@@ -328,12 +234,12 @@ static void
 given_a_retired_generation_when_it_connects_then_it_is_told(void **state)
 {
     struct script_kit *kit = *state;
-    struct other other = other_open();
+    struct ck_other other = ck_open();
 
     sk_load(kit, "return {}");
-    run_with_port(kit, other.port,
-                  "kelpie.sleep(30) print(kelpie.connect(address, { timeout = 60 }))\n"
-                  "print('no')");
+    ck_run(kit, other.port,
+           "kelpie.sleep(30) print(kelpie.connect(address, { timeout = 60 }))\n"
+           "print('no')");
     sk_load_beside(kit, "return {}");
     sk_step(kit);
     sk_pass(kit, 30000);
@@ -347,7 +253,7 @@ static void
 given_two_servers_when_connecting_then_handlers_do_not_wait_for_each_other(void **state)
 {
     struct script_kit *kit = *state;
-    struct other other = other_open();
+    struct ck_other other = ck_open();
     char text[1000];
 
     snprintf(text, sizeof text,
@@ -359,16 +265,16 @@ given_two_servers_when_connecting_then_handlers_do_not_wait_for_each_other(void 
     sk_connect(kit, 0);
     sk_connect(kit, 1);
     sk_say(kit, 0, "first\n");
-    int first = other_accept(kit, &other);
+    int first = ck_accept(kit, &other);
     sk_say(kit, 1, "second\n");
-    int second = other_accept(kit, &other);
-    hears(kit, first, "first\n");
-    hears(kit, second, "second\n");
-    say(second, "answer 2\n");
-    wait_readable(kit, kit->peers[1]);
+    int second = ck_accept(kit, &other);
+    ck_hears(kit, first, "first\n");
+    ck_hears(kit, second, "second\n");
+    ck_say(second, "answer 2\n");
+    ck_wait_readable(kit, kit->peers[1]);
     sk_hears(kit, 1, "answer 2\n");
-    say(first, "answer 1\n");
-    wait_readable(kit, kit->peers[0]);
+    ck_say(first, "answer 1\n");
+    ck_wait_readable(kit, kit->peers[0]);
 
     sk_hears(kit, 0, "answer 1\n");
     close(first);
@@ -380,7 +286,7 @@ static void
 given_no_memory_when_connecting_then_nothing_breaks(void **state)
 {
     char text[1000];
-    struct other other = other_open();
+    struct ck_other other = ck_open();
 
     (void)state;
     assert_int_equal(listen(other.fd, 1000), 0);
@@ -398,10 +304,10 @@ static void
 given_an_attempt_when_everything_ends_then_nothing_is_left(void **state)
 {
     struct script_kit *kit = *state;
-    struct other other = other_open();
+    struct ck_other other = ck_open();
 
     sk_load(kit, "return {}");
-    run_with_port(kit, other.port, "print(kelpie.connect(address))");
+    ck_run(kit, other.port, "print(kelpie.connect(address))");
     sk_step(kit); /* it runs and suspends; the teardown looks for what is left */
     close(other.fd);
 }

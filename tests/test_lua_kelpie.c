@@ -40,8 +40,10 @@ given_what_is_no_message_when_broadcast_then_it_raises(void **state)
            "try(function() kelpie.broadcast('x', 'conn') end)\n"
            "local broadcast, big = kelpie.broadcast, ('x'):rep(5000)\n"
            "test.fail(1) print(broadcast(big))",
-           "run.lua:1: bad argument #1 to 'broadcast' (string expected, got no value)\n"
-           "run.lua:2: bad argument #1 to 'broadcast' (string expected, got table)\n"
+           "run.lua:1: bad argument #1 to 'broadcast' (string or number expected, got no "
+           "value)\n"
+           "run.lua:2: bad argument #1 to 'broadcast' (string or number expected, got "
+           "table)\n"
            "run.lua:3: bad argument #2 to 'broadcast' (conn expected, got string)\n"
            "nil\tout of memory\tmemory\n");
 }

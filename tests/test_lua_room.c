@@ -260,18 +260,19 @@ given_arguments_that_are_no_message_when_sent_to_a_room_then_it_raises(void **st
 
     sk_connect(kit, 0);
 
-    bk_run(kit,
-           "local r = kelpie.room('r')\n"
-           "try(function() r:send() end)\n"
-           "try(function() r:send({}) end)\n"
-           "try(function() r:send('x', 'y') end)\n"
-           "try(function() r:write(nil) end)\n"
-           "try(function() r:write('x', r) end)",
-           "run.lua:2: bad argument #1 to 'send' (string expected, got no value)\n"
-           "run.lua:3: bad argument #1 to 'send' (string expected, got table)\n"
-           "run.lua:4: bad argument #2 to 'send' (conn expected, got string)\n"
-           "run.lua:5: bad argument #1 to 'write' (string expected, got nil)\n"
-           "run.lua:6: bad argument #2 to 'write' (conn expected, got kelpie.room)\n");
+    bk_run(
+        kit,
+        "local r = kelpie.room('r')\n"
+        "try(function() r:send() end)\n"
+        "try(function() r:send({}) end)\n"
+        "try(function() r:send('x', 'y') end)\n"
+        "try(function() r:write(nil) end)\n"
+        "try(function() r:write('x', r) end)",
+        "run.lua:2: bad argument #1 to 'send' (string or number expected, got no value)\n"
+        "run.lua:3: bad argument #1 to 'send' (string or number expected, got table)\n"
+        "run.lua:4: bad argument #2 to 'send' (conn expected, got string)\n"
+        "run.lua:5: bad argument #1 to 'write' (string or number expected, got nil)\n"
+        "run.lua:6: bad argument #2 to 'write' (conn expected, got kelpie.room)\n");
 }
 
 static void

@@ -140,7 +140,8 @@ given_a_callback_when_it_raises_or_waits_then_that_is_an_error_as_in_lua(void **
         "print(ok, (why:gsub('^.-: ', '')))\n"
         "print(('abc'):gsub('.', function(c) return (c:gsub('b', 'x'):upper()) end))",
         "false\tmine\n"
-        "false\tcannot wait here: called by a C function such as table.sort\n"
+        "false\tcannot wait here: called by a C function such as table.sort or "
+        "kelpie.critical\n"
         "AXC\t3\n");
 }
 

@@ -239,7 +239,7 @@ given_an_order_that_is_none_when_sorting_then_it_ends_with_the_same_values(void 
 
     sk_printed(kit, "1\t50\t100\t100\nfalse\tno\n3 1 2\n"
                     "false\trun.lua:8: cannot wait here: called by a C function such as "
-                    "table.sort\n");
+                    "table.sort or kelpie.critical\n");
 }
 
 /* ---- they can be ended --------------------------------------------------------------- */

@@ -2,7 +2,8 @@
  * cmd_init.c - kelpie init: the files of a new server
  *
  * They are in src/lua/init of the sources, compiled in. All or nothing: when one of them is
- * there already, nothing is written.
+ * there already, nothing is written. In .luarc.json a mark stands for the folder with the
+ * definitions, which is only known here.
  */
 #include "commands.h"
 
@@ -16,8 +17,10 @@
 
 #include "embedded.h"
 #include "log.h"
+#include "lua_dir.h"
 
 #define PATH_SIZE 4096
+#define MARK      "@KELPIE_LUA_DIR@"
 
 static const struct template
 {
@@ -67,9 +70,39 @@ count_existing(const char *folder)
     return n;
 }
 
+/* Writes a path as the inside of a string of JSON. */
+static void
+put_json(FILE *file, const char *path)
+{
+    for (; *path != '\0'; path++) {
+        unsigned char c = (unsigned char)*path;
+        if (c < 0x20)
+            fprintf(file, "\\u%04x", c);
+        else
+            fprintf(file, "%s%c", c == '"' || c == '\\' ? "\\" : "", c);
+    }
+}
+
+/* Writes a template. Errors are those of the file. */
+static void
+put_template(FILE *file, const struct template *template, const char *lua_dir)
+{
+    const unsigned char *bytes = template->bytes, *end = bytes + template->len;
+    size_t len = strlen(MARK);
+
+    while (bytes < end) {
+        if ((size_t)(end - bytes) >= len && memcmp(bytes, MARK, len) == 0) {
+            put_json(file, lua_dir);
+            bytes += len;
+        } else {
+            putc(*bytes++, file);
+        }
+    }
+}
+
 /* Returns 0, -1 with errno. */
 static int
-write_file(const char *path, const struct template *template)
+write_file(const char *path, const struct template *template, const char *lua_dir)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 
@@ -80,19 +113,20 @@ write_file(const char *path, const struct template *template)
         close(fd);
         return -1;
     }
-    bool is_written = fwrite(template->bytes, 1, template->len, file) == template->len;
+    put_template(file, template, lua_dir);
+    bool is_written = fflush(file) == 0 && !ferror(file);
     return fclose(file) == 0 && is_written ? 0 : -1;
 }
 
 static int
-write_all(const char *folder)
+write_all(const char *folder, const char *lua_dir)
 {
     char path[PATH_SIZE];
 
     for (size_t i = 0; i < N_TEMPLATES; i++) {
         if (!join(path, folder, &templates[i]))
             errno = ENAMETOOLONG;
-        else if (write_file(path, &templates[i]) == 0)
+        else if (write_file(path, &templates[i], lua_dir) == 0)
             continue;
         complain(path, strerror(errno));
         return EX_CANTCREAT;
@@ -104,7 +138,7 @@ int
 kd_cmd_init(const struct kd_options *options)
 {
     const char *folder = options->script;
-    char line[PATH_SIZE];
+    char line[PATH_SIZE], lua_dir[PATH_SIZE];
 
     if (mkdir(folder, 0777) < 0 && errno != EEXIST) {
         complain(folder, strerror(errno));
@@ -114,9 +148,12 @@ kd_cmd_init(const struct kd_options *options)
         fputs("kelpie: nothing was written\n", stderr);
         return EX_CANTCREAT;
     }
-    int code = write_all(folder);
+    bool has_definitions = kd_lua_dir(lua_dir, sizeof(lua_dir), options->program);
+    int code = write_all(folder, lua_dir);
     if (code != EX_OK)
         return code;
+    if (!has_definitions)
+        complain(lua_dir, "kelpie.d.lua is not there; .luarc.json says it is");
     (void)kd_log_escape(line, sizeof(line), folder);
     printf("%s: a server, its tests, and settings for editors are there. Next:\n"
            "  kelpie test %s      run the tests\n"

@@ -225,7 +225,7 @@ function timer:cancel() end
 ---@field migrate? fun(old_schema: integer, keep: table<string, table>) brings kept tables to this schema
 ---@field migrate_conn? fun(old_schema: integer, data: table) brings the data of one connection to this schema
 ---@field self_test? fun() raises to reject this version before it serves
----@field listeners? table<string, kelpie.handlers> other handlers for the listener of that name (of those that concern a connection)
+---@field listeners? table<string, kelpie.handlers> other handlers for the listener of that name (of those that concern a connection), and for outbound connections that ask for them
 
 -- ---- the counters ---------------------------------------------------------------------------
 
@@ -266,6 +266,7 @@ function timer:cancel() end
 
 -- ---- the module -----------------------------------------------------------------------------
 
+---Reading a name that it does not have raises.
 ---@class kelpie
 ---@field generation integer number of this version of the script, from 1
 ---@field version string of kelpie, "MAJOR.MINOR.PATCH"
@@ -323,13 +324,21 @@ function kelpie.every(seconds, fn) end
 ---@field timeout? number seconds until it is given up; default 10
 ---@field framing? kelpie.framing default: that of the handlers table
 ---@field max_message? integer in bytes; default: that of the handlers table
+---@field handlers? string a name in `listeners` of the handlers table: these are called for the connection, and framing and max_message are theirs
 
 ---Connects to another server; this handler is suspended, everybody else goes on. The connection
----has the methods and limits of a client's, but no handler is called for it: its messages wait
----until conn:receive takes them, and when enough wait it is not read any more. `conn.number` is
----nil, `conn.listener` is "". kelpie.broadcast and kelpie.conns do not reach it. When the peer
----ends and its messages are received it closes by itself; otherwise close it when it is not
----needed any more. It survives reloads, kept in kelpie.keep or conn.data. Not while loading.
+---has the methods and limits of a client's. `conn.number` is nil, `conn.listener` is "".
+---kelpie.broadcast and kelpie.conns do not reach it. It survives reloads, kept in kelpie.keep or
+---conn.data. Close it when it is not needed any more. Not while loading.
+---
+---Without `handlers` no handler is called for it: its messages wait until conn:receive takes
+---them, and when enough wait it is not read any more. When the peer has ended and its messages
+---are received it closes by itself: what is queued by then is still sent.
+---
+---With `handlers` it is as a client's: messages that nobody waits for in conn:receive go to
+---on_message, and on_drain, on_error, on_adopt and, once, on_disconnect are called; not
+---on_connect. The first message comes when this handler waits for something or has ended. A
+---version of the script that has no handlers of that name lets messages wait, as without.
 ---@param address string "127.0.0.1:8080", "[::1]:8080", "unix:/path"; or a host name, "example.org:80", which is looked up meanwhile
 ---@param options? kelpie.outbound_options
 ---@return kelpie.conn? conn

@@ -127,6 +127,9 @@ void *kp_lua_test(lua_State *L, int index, const struct kp_lua_type *type);
 void *kp_lua_check(lua_State *L, int index, const struct kp_lua_type *type);
 void *kp_lua_check_self(lua_State *L, const struct kp_lua_type *type, const char *method);
 
+/* Makes it an error to read a name that the module on top does not have. */
+void kp_lua_guard_names(lua_State *L, const char *word);
+
 /* Raises that the field named at index 2 cannot be set. */
 int kp_lua_refuse_field(lua_State *L, const struct kp_lua_type *type);
 

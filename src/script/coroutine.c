@@ -64,7 +64,8 @@ kp_coroutine_check_suspend(lua_State *L)
     if (!gen->current)
         luaL_error(L, "only a handler can wait");
     if (gen->n_blocked > 0 || !lua_isyieldable(L))
-        luaL_error(L, "cannot wait here: called by a C function such as table.sort");
+        luaL_error(L, "cannot wait here: called by a C function such as table.sort or "
+                      "kelpie.critical");
 }
 
 int

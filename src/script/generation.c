@@ -294,13 +294,25 @@ kp_generation_enter(struct kp_generation *gen, lua_CFunction fn, void *arg,
 }
 
 struct kp_handlers *
-kp_generation_handlers(struct kp_generation *gen, const struct kelpie_conn *conn)
+kp_generation_named(struct kp_generation *gen, const char *name)
 {
-    const char *name = conn && conn->listener ? conn->listener->name : "";
-
     for (size_t i = 0; name[0] && i < gen->n_named; i++) {
         if (strcmp(gen->named[i].listener, name) == 0)
             return &gen->named[i];
     }
-    return &gen->handlers;
+    return NULL;
+}
+
+struct kp_handlers *
+kp_generation_handlers(struct kp_generation *gen, const struct kelpie_conn *conn)
+{
+    if (conn && conn->outbound) {
+        const struct kp_session *session = kp_session_of(conn);
+        return session && session->handlers ? kp_generation_named(gen, session->handlers)
+                                            : NULL;
+    }
+    struct kp_handlers *named = NULL;
+    if (conn && conn->listener)
+        named = kp_generation_named(gen, conn->listener->name);
+    return named ? named : &gen->handlers;
 }

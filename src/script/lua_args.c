@@ -20,7 +20,7 @@ kp_lua_check_parts(lua_State *L, int first, struct kp_lua_parts *out)
     int n = lua_gettop(L) - first + 1;
 
     if (n < 1)
-        luaL_argerror(L, first, "string or number expected, got no value");
+        luaL_typeerror(L, first, "string or number");
     if (n > KP_LUA_MAX_PARTS)
         luaL_error(L, "at most %d values at a time; join them with table.concat",
                    KP_LUA_MAX_PARTS);
@@ -33,8 +33,10 @@ struct iovec
 kp_lua_check_part(lua_State *L, int index)
 {
     size_t len;
-    const char *bytes = luaL_checklstring(L, index, &len);
+    const char *bytes = lua_tolstring(L, index, &len);
 
+    if (bytes == NULL)
+        luaL_typeerror(L, index, "string or number");
     return (struct iovec){.iov_base = (void *)(uintptr_t)bytes, .iov_len = len};
 }
 

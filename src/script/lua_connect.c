@@ -26,6 +26,7 @@ static const struct {
     {-ECONNREFUSED, "refused", "connection refused"},
     {-ENOENT, "refused", "connection refused: there is no such socket"},
     {-EAGAIN, "refused", "connection refused: the server does not keep up"},
+    {-ECONNRESET, "refused", "the server has closed the connection at once"},
     {-ETIMEDOUT, "timeout", "timed out"},
     {-ENETUNREACH, "unreachable", NULL},
     {-EHOSTUNREACH, "unreachable", NULL},
@@ -55,7 +56,8 @@ kp_lua_push_unconnected(lua_State *L, int error)
 
 /* ---- options ------------------------------------------------------------------------- */
 
-static const char *const option_names[] = {"timeout", "framing", "max_message"};
+static const char *const option_names[] = {"timeout", "framing", "max_message",
+                                           "handlers"};
 
 #define N_OPTIONS (sizeof(option_names) / sizeof(option_names[0]))
 
@@ -70,6 +72,23 @@ refuse_option(lua_State *L, const char *name)
     else
         name = lua_pushfstring(L, "unknown option '%s'", name);
     luaL_argerror(L, 2, name);
+}
+
+/* Returns the name of handlers that there are, as long as the generation lives. */
+static const char *
+check_handlers(lua_State *L, int index)
+{
+    struct kp_generation *gen = kp_generation_of(L);
+
+    if (lua_type(L, index) != LUA_TSTRING)
+        luaL_argerror(L, 2,
+                      "handlers: a name in 'listeners' of the handlers table expected");
+    const char *name = lua_tostring(L, index);
+    const struct kp_handlers *handlers = kp_generation_named(gen, name);
+    if (handlers == NULL)
+        luaL_argerror(L, 2,
+                      lua_pushfstring(L, "handlers: there is no 'listeners.%s'", name));
+    return handlers->listener;
 }
 
 /* Reads the option whose value is on top, which stays there. */
@@ -88,6 +107,8 @@ read_option(lua_State *L, const char *name, struct kp_connect_wish *out)
         if (size < 1)
             luaL_argerror(L, 2, "max_message: a whole number of bytes, at least 1");
         out->max_message = (size_t)size;
+    } else if (strcmp(name, "handlers") == 0) {
+        out->handlers = check_handlers(L, -1);
     } else {
         refuse_option(L, name);
     }
@@ -109,11 +130,12 @@ read_options(lua_State *L, struct kp_connect_wish *out)
 }
 
 /***
-Connects to another server; suspends this handler. No handler is called for the connection:
-its messages wait until they are received.
+Connects to another server; suspends this handler. Without `handlers` none is called for the
+connection: its messages wait until they are received.
 @function connect
 @string address "127.0.0.1:8080", "[::1]:8080", "unix:/path", "host.example:80"
-@tparam[opt] table options timeout (seconds, 10), framing and max_message (of the handlers)
+@tparam[opt] table options timeout (seconds, 10), framing and max_message (of the handlers),
+ handlers: a name in `listeners` of the handlers table
 @treturn[1] kelpie.conn
 @treturn[2] nil
 @treturn[2] string message

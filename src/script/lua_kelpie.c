@@ -406,5 +406,6 @@ kp_lua_open_kelpie(lua_State *L)
     lua_setfield(L, -2, "generation");
     lua_pushliteral(L, KELPIE_VERSION_STRING);
     lua_setfield(L, -2, "version");
+    kp_lua_guard_names(L, "kelpie");
     return 1;
 }

@@ -120,6 +120,39 @@ kp_lua_refuse_field(lua_State *L, const struct kp_lua_type *type)
     return luaL_error(L, "%s has no field '%s'; %s", type->word, name, type->hint);
 }
 
+/* Called for a name that the module at index 1 does not have. Upvalue 1: its own name. */
+static int
+l_unknown_name(lua_State *L)
+{
+    const char *names[MAX_NAMES];
+    size_t n = 0;
+    const char *word = lua_tostring(L, lua_upvalueindex(1)), *name = key_text(L);
+
+    lua_pushnil(L);
+    while (lua_next(L, 1)) {
+        lua_pop(L, 1);
+        if (lua_type(L, -1) == LUA_TSTRING && n < MAX_NAMES)
+            names[n++] = lua_tostring(L, -1); /* it stays in the table */
+    }
+    const char *nearest = kp_nearest(name, names, n);
+    if (nearest != NULL)
+        return luaL_error(L, "%s.%s does not exist (did you mean '%s'?)", word, name,
+                          nearest);
+    return luaL_error(L, "%s.%s does not exist", word, name);
+}
+
+void
+kp_lua_guard_names(lua_State *L, const char *word)
+{
+    lua_createtable(L, 0, 2);
+    lua_pushstring(L, word);
+    lua_pushcclosure(L, l_unknown_name, 1);
+    lua_setfield(L, -2, "__index");
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+    lua_setmetatable(L, -2);
+}
+
 /* ---- metatables ---------------------------------------------------------------------- */
 
 /* Upvalues of __index and __newindex. */

@@ -246,7 +246,7 @@ kind_of(const char *what, const char *message)
     return (hash(message, len) + line) ^ hash(what, strlen(what));
 }
 
-/* Writes " (client #3 127.0.0.1:5312)", or nothing. */
+/* Writes " (client #3 127.0.0.1:5312)", " (connection to 127.0.0.1:80)", or nothing. */
 static void
 format_who(char out[WHO_SIZE], const struct kelpie_conn *conn)
 {
@@ -256,7 +256,10 @@ format_who(char out[WHO_SIZE], const struct kelpie_conn *conn)
     if (!conn)
         return;
     kp_peer_format(peer, &conn->peer);
-    snprintf(out, WHO_SIZE, " (client #%" PRIu32 " %s)", conn->number, peer);
+    if (conn->outbound)
+        snprintf(out, WHO_SIZE, " (connection to %s)", peer);
+    else
+        snprintf(out, WHO_SIZE, " (client #%" PRIu32 " %s)", conn->number, peer);
 }
 
 /* Writes the first record. Returns whether the details are wanted too. */

@@ -180,10 +180,24 @@ kp_script_configure(struct kp_script *script, struct kelpie_conn *conn)
         return;
 
     const struct kp_handlers *handlers = kp_generation_handlers(script->live, conn);
+    if (!handlers)
+        handlers = &script->live->handlers;
     if (handlers->has_framing)
         kp_conn_set_framing(conn, &handlers->framing);
     if (handlers->max_message > 0)
         conn->max_message = handlers->max_message;
+}
+
+int
+kp_script_serve(struct kp_script *script, struct kelpie_conn *conn, const char *name)
+{
+    int rc = kp_session_set_handlers(conn, name);
+
+    if (rc < 0)
+        return rc;
+    kp_script_configure(script, conn);
+    kp_conn_set_served(conn, script->live && kp_generation_handlers(script->live, conn));
+    return 0;
 }
 
 void
@@ -220,7 +234,7 @@ kp_script_on_input_end(struct kp_script *script, struct kelpie_conn *conn)
 void
 kp_script_on_drain(struct kp_script *script, struct kelpie_conn *conn)
 {
-    if (script->live && !conn->outbound)
+    if (script->live)
         (void)kp_generation_call(generation_for(script, conn), KP_ON_DRAIN, conn, NULL,
                                  0); /* errors were reported */
 }

@@ -104,6 +104,11 @@ int kp_script_preload(struct kp_script *script, const char *name,
 /* What the net tells, passed on to the right generation: the live one, or the one in which a
  * handler of this connection is suspended. All of them do nothing without a generation. */
 void kp_script_configure(struct kp_script *script, struct kelpie_conn *conn);
+/* Gives an outbound connection the handlers of that name, in this generation and those that
+ * follow; in one that has none its messages wait until they are received.
+ * Returns   0; -ENOMEM. */
+int kp_script_serve(struct kp_script *script, struct kelpie_conn *conn,
+                    const char *name) KP_MUST_CHECK;
 void kp_script_on_connect(struct kp_script *script, struct kelpie_conn *conn);
 void kp_script_on_message(struct kp_script *script, struct kelpie_conn *conn,
                           const void *message, size_t len);

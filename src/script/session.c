@@ -10,6 +10,9 @@
  */
 #include "session.h"
 
+#include <errno.h>
+#include <string.h>
+
 #include "task.h"
 
 #define KILL_WINDOW_NS (60 * KP_NS_PER_S)
@@ -70,6 +73,30 @@ kp_session_set_receiver(struct kelpie_conn *conn, struct kp_task *receiver)
     session_update(session);
 }
 
+static void
+forget_handlers(struct kelpie_conn *conn)
+{
+    struct kp_session *session = kp_session_of(conn);
+
+    if (session->handlers)
+        kp_mem_free(&conn->net->env->mem, session->handlers,
+                    strlen(session->handlers) + 1);
+    session->handlers = NULL;
+}
+
+int
+kp_session_set_handlers(struct kelpie_conn *conn, const char *name)
+{
+    struct kp_session *session = kp_session_get(conn);
+    char *copy = session ? kp_mem_dup(&conn->net->env->mem, name, strlen(name)) : NULL;
+
+    if (!copy)
+        return -ENOMEM;
+    forget_handlers(conn);
+    session->handlers = copy;
+    return 0;
+}
+
 bool
 kp_session_count_kill(struct kelpie_conn *conn, uint64_t now_ns)
 {
@@ -98,6 +125,7 @@ kp_session_free(struct kelpie_conn *conn)
         task->conn = NULL;
         task->holds = false;
     }
+    forget_handlers(conn);
     kp_mem_free(&conn->net->env->mem, session, sizeof *session);
     conn->script = NULL;
 }

@@ -18,6 +18,7 @@ struct kp_session {
     struct kp_task *handler;  /* the first of its suspended handlers, or NULL */
     struct kp_task *receiver; /* task in receive, or NULL */
     struct kp_node tasks;     /* kp_task.of_conn: all its suspended handlers */
+    char *handlers;           /* of an outbound one: the name of its handlers, or NULL */
     uint32_t kills;           /* killed handlers in the minute since first_kill_ns */
     uint64_t first_kill_ns;
 };
@@ -42,6 +43,10 @@ void kp_session_remove(struct kp_task *task);
 
 /* Sets who waits for the next message; NULL: nobody. */
 void kp_session_set_receiver(struct kelpie_conn *conn, struct kp_task *receiver);
+
+/* Notes the name of an outbound connection's handlers.
+ * Returns   0; -ENOMEM. */
+int kp_session_set_handlers(struct kelpie_conn *conn, const char *name) KP_MUST_CHECK;
 
 /* Counts a killed handler.
  * Returns   whether it was one too many. */

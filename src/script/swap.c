@@ -10,7 +10,8 @@
  *     4  the timers of the old generation end
  *     5  it retires while handlers are suspended in it; it is kept warm until the new one has
  *        stood its probation; else it is freed
- *     6  on_adopt for each connection; no error of it undoes anything
+ *     6  on_adopt for each connection; no error of it undoes anything. An outbound one whose
+ *        handlers have no successor of their name waits to be received from
  *
  * A roll-back is the same with the warm generation in the place of the new one. Handlers that
  * were suspended in it are handlers of the live generation again.
@@ -202,14 +203,48 @@ kp_swap_back(struct kp_script *script)
     return 0;
 }
 
+/* Looks for the handlers of outbound connections that have some. */
+static void
+serve_outbound(struct kp_script *script)
+{
+    struct kelpie_conn *conn;
+    size_t cursor = 0, n_unserved = 0;
+
+    while ((conn = kp_conns_walk(script->net, &cursor))) {
+        const struct kp_session *session = kp_session_of(conn);
+        if (!conn->outbound || conn->state == KP_CONN_CLOSED || !session ||
+            !session->handlers)
+            continue;
+        bool is_served = kp_generation_handlers(script->live, conn) != NULL;
+        kp_conn_set_served(conn, is_served);
+        n_unserved += !is_served;
+    }
+    if (n_unserved > 0)
+        kp_log_write(&script->env->log, KELPIE_LOG_WARN,
+                     "handlers of %zu outbound connection%s are not in this version: "
+                     "messages wait until they are received",
+                     n_unserved, n_unserved == 1 ? "" : "s");
+}
+
+static void
+adopt(struct kp_script *script, struct kelpie_conn *conn)
+{
+    /* An error was reported; the connection stays, as with any handler. */
+    if (conn->holds == 0)
+        (void)kp_generation_call(script->live, KP_ON_ADOPT, conn, NULL, 0);
+}
+
 void
 kp_swap_adopt(struct kp_script *script)
 {
     struct kelpie_conn *conn;
     size_t cursor = 0;
 
-    /* An error was reported; the connection stays, as with any handler. */
+    serve_outbound(script);
     while ((conn = kp_conns_next(script->net, &cursor)))
-        if (conn->holds == 0)
-            (void)kp_generation_call(script->live, KP_ON_ADOPT, conn, NULL, 0);
+        adopt(script, conn);
+    cursor = 0;
+    while ((conn = kp_conns_walk(script->net, &cursor)))
+        if (conn->served && kp_conn_is_open(conn))
+            adopt(script, conn);
 }

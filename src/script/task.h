@@ -56,6 +56,7 @@ struct kp_task {
     struct kp_framing once;
     struct kp_connect *connect; /* of KP_WAIT_CONNECT, and until it is resumed; or NULL */
     size_t max_message;         /* of the connection to be; 0: as configured */
+    const char *handlers;       /* their name, in gen->named; NULL: it has none */
     struct kp_timer timer;      /* of sleep, or the limit of receive */
 };
 
@@ -116,7 +117,8 @@ struct kp_connect_wish {
     uint64_t timeout_ns;
     bool has_framing;
     struct kp_framing framing;
-    size_t max_message; /* 0: of the handlers table */
+    size_t max_message;   /* 0: of the handlers table */
+    const char *handlers; /* a name in gen->named; NULL: messages wait */
 };
 int kp_task_connect(lua_State *L, const struct kp_connect_wish *wish);
 

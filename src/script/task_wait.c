@@ -124,6 +124,7 @@ kp_task_connect(lua_State *L, const struct kp_connect_wish *wish)
     task->has_once = wish->has_framing;
     task->once = wish->framing;
     task->max_message = wish->max_message;
+    task->handlers = wish->handlers;
     return suspend(L, task, KP_WAIT_CONNECT);
 }
 
@@ -196,6 +197,9 @@ push_connected(lua_State *L, struct resumption *resumption)
 
     if (rc < 0)
         return kp_lua_push_unconnected(L, rc);
+    if (task->handlers &&
+        kp_script_serve(task->gen->script, resumption->conn, task->handlers) < 0)
+        return luaL_error(L, "not enough memory");
     if (task->has_once)
         kp_conn_set_framing(resumption->conn, &task->once);
     if (task->max_message > 0)

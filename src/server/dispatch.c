@@ -88,7 +88,7 @@ dispatch_drain(void *arg, struct kelpie_conn *conn)
 {
     kelpie *k = arg;
 
-    if (k->handlers.on_drain != NULL) {
+    if (k->handlers.on_drain != NULL && !conn->outbound) {
         k->in_handler = true;
         int result = k->handlers.on_drain(conn, k->handlers_arg);
         k->in_handler = false;
@@ -103,7 +103,7 @@ static void
 tell_host_of_disconnect(kelpie *k, struct kelpie_conn *conn, const char *reason)
 {
     conn->host_told = true;
-    if (k->handlers.on_disconnect == NULL)
+    if (k->handlers.on_disconnect == NULL || conn->outbound)
         return;
     k->in_handler = true;
     int result = k->handlers.on_disconnect(conn, reason, k->handlers_arg);

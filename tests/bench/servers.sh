@@ -29,11 +29,11 @@ server_is_installed() {
     esac
 }
 
-# What each can do: modes are echo, stream, churn, fanout, chat, data, timers.
+# What each can do: modes are echo, receive, stream, churn, fanout, chat, data, timers.
 server_modes() {
     case $1 in
     c) echo "echo stream churn fanout chat" ;;
-    kelpie) echo "echo stream churn fanout chat data timers" ;;
+    kelpie) echo "echo receive stream churn fanout chat data timers" ;;
     haproxy) echo "echo stream churn" ;;
     redis) echo "echo fanout" ;;
     tarantool | cqueues | luv | node) echo "echo stream churn fanout" ;;
