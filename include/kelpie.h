@@ -68,6 +68,7 @@ extern "C" {
 #define KELPIE_ETOOLONG (-10006) /* a message is longer than max_message */
 #define KELPIE_EMISUSE                                                                   \
  (-10007) /* not allowed here: wrong order, inside a handler, bad size */
+#define KELPIE_ENAME (-10008) /* the host name is not known */
 
 /* Names the error in a few words, for example "connection closed".
  * Returns   a static string, also for unknown codes. Handles negative errno values.
@@ -78,10 +79,11 @@ KELPIE_API const char *kelpie_strerror(int error);
  * Types
  * ------------------------------------------------------------------------------------ */
 
-typedef struct kelpie kelpie;             /* a server: one loop, one thread */
-typedef struct kelpie_conn kelpie_conn;   /* one stream socket */
-typedef struct kelpie_room kelpie_room;   /* a named set of connections */
-typedef struct kelpie_timer kelpie_timer; /* a pending call */
+typedef struct kelpie kelpie;                 /* a server: one loop, one thread */
+typedef struct kelpie_conn kelpie_conn;       /* one stream socket */
+typedef struct kelpie_room kelpie_room;       /* a named set of connections */
+typedef struct kelpie_timer kelpie_timer;     /* a pending call */
+typedef struct kelpie_attempt kelpie_attempt; /* a connection that is being opened */
 
 struct lua_State;
 
@@ -164,8 +166,8 @@ struct kelpie_options {
     void (*on_stuck)(void *arg, const char *what, const char *place);
     void *on_stuck_arg;
 
-    int max_outbound; /* connections that scripts have opened, apart from max_clients: 1000;
-                       * -1: none may be opened */
+    int max_outbound; /* connections that scripts and kelpie_connect have opened, apart from
+                       * max_clients: 1000; -1: none may be opened */
 
     /* the server's clock, in nanoseconds, never going back: NULL (CLOCK_MONOTONIC). For tests
      * whose time the host moves: it steps with timeout 0, and kelpie_timeout says how far the
@@ -351,7 +353,7 @@ KELPIE_API int kelpie_input(kelpie *k, const void *line, size_t len);
 /*
  * Foreign loops. A host that has a loop of its own does three things in it: watch kelpie_fd for
  * reading, sleep no longer than kelpie_timeout, then call kelpie_step(k, 0). examples/ shows it
- * with poll(2), libuv, libevent and another kqueue.
+ * with poll(2), libuv, libevent, GLib and another kqueue.
  *
  * One descriptor and one time-out are the whole seam. There are no functions of the host that
  * watch each connection in kelpie's place: the loop hands all changes of a step to the kernel
@@ -479,7 +481,7 @@ KELPIE_API int kelpie_conn_set_framing(kelpie_conn *conn, const char *framing);
 
 KELPIE_API uint64_t kelpie_conn_id(const kelpie_conn *conn); /* never reused, from 1 */
 KELPIE_API uint32_t
-kelpie_conn_number(const kelpie_conn *conn); /* smallest free, from 0 */
+kelpie_conn_number(const kelpie_conn *conn); /* of a client: smallest free, from 0 */
 /* "127.0.0.1:5312", "unix". Borrows until the next kelpie_conn_peer of this server. */
 KELPIE_API const char *kelpie_conn_peer(const kelpie_conn *conn);
 KELPIE_API const char *
@@ -507,6 +509,44 @@ KELPIE_API size_t kelpie_conns(const kelpie *k, kelpie_conn **out, size_t max);
  * Returns   how many took it; -ENOMEM. */
 KELPIE_API int kelpie_broadcast(kelpie *k, const void *message, size_t len,
                                 const kelpie_conn *except);
+
+/* What a host wishes for a connection that it opens, and the handlers of that connection. They
+ * return 0, or a negative error: it is logged and closes the connection with reason "handler
+ * error". Every member but size and on_result may be 0 or NULL. */
+struct kelpie_connect_options {
+    size_t size;         /* sizeof this struct */
+    int timeout_ms;      /* until it is connected, its name looked up: 10000; -1: none */
+    const char *framing; /* as for kelpie_set_framing, whose framing is the default */
+    size_t
+        max_message; /* longest message: that of kelpie_set_framing, or of the options */
+    /* What has come of it; called once, in a step, in kelpie_free at the latest, and not after
+     * kelpie_attempt_cancel. error 0: conn is open. Else conn is NULL and error is -ECONNREFUSED,
+     * -ETIMEDOUT, -EHOSTUNREACH or another errno of connect(2); KELPIE_ENAME; KELPIE_ECLOSED
+     * when the server ends; -ENOMEM. Neither conn nor its handlers are known to scripts. */
+    void (*on_result)(kelpie *k, kelpie_conn *conn, int error, void *arg);
+    /* as in struct kelpie_handlers; on_disconnect exactly once after an on_result with conn */
+    int (*on_message)(kelpie_conn *conn, const void *message, size_t len, void *arg);
+    int (*on_disconnect)(kelpie_conn *conn, const char *reason, void *arg);
+    int (*on_drain)(kelpie_conn *conn, void *arg);
+};
+
+/* Opens a connection to another server, without waiting for it: "127.0.0.1:8080",
+ * "[::1]:8080", "unix:/path", or "host.example:80" with a host name, which a thread of its own
+ * looks up; of several addresses the first that answers is taken. All kelpie_conn_ functions
+ * work on it as on a client, and it can be in rooms; but it is none: kelpie_set_handlers,
+ * kelpie_conns, kelpie_client, kelpie_broadcast and the count of clients leave it out, and its
+ * kelpie_conn_number is 2147483648 or more. A drain closes it, too. options is copied.
+ * Returns   0; KELPIE_EADDRESS; KELPIE_EFULL when max_outbound connections are open or being
+ *           opened; -EBUSY while 16 names are being looked up; KELPIE_ECLOSED when a drain has
+ *           begun; KELPIE_EPROTO, KELPIE_ETOOLONG for the framing; KELPIE_EMISUSE for an
+ *           unknown size, and without on_result; -ENOMEM, or an errno of socket(2) and
+ *           connect(2) that comes at once. On failure on_result is not called.
+ * Gives     *out (may be NULL): valid until on_result is called or it is cancelled. */
+KELPIE_API int kelpie_connect(kelpie *k, kelpie_attempt **out, const char *address,
+                              const struct kelpie_connect_options *options, void *arg);
+
+/* Gives an attempt up: on_result is not called. attempt may be NULL. */
+KELPIE_API void kelpie_attempt_cancel(kelpie_attempt *attempt);
 
 /* The host in place of a socket. */
 struct kelpie_transport {

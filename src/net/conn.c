@@ -227,6 +227,19 @@ kp_conn_open_outbound(struct kp_net *net, struct kelpie_conn **out, int fd,
     return 0;
 }
 
+void
+kp_conn_set_served(struct kelpie_conn *conn, bool served)
+{
+    assert(conn->outbound);
+    if (conn->served == served)
+        return;
+    conn->served = served;
+    if (served)
+        kp_conn_release(conn);
+    else
+        kp_conn_hold(conn);
+}
+
 /* ---- closing ----------------------------------------------------------------------- */
 
 void

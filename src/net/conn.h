@@ -43,6 +43,7 @@ struct kelpie_conn {
     struct kp_listener *listener; /* NULL for adopted ones without a name */
     void *user;                   /* of kelpie_conn_set_user */
     void *script;                 /* of the script layer; it frees it in on_gone */
+    void *own;                    /* of the server: handlers in C of its own, or NULL */
 
     enum kp_conn_state state;
     unsigned blocks;        /* enum kp_conn_block */
@@ -60,7 +61,8 @@ struct kelpie_conn {
     bool saw_eof : 1;       /* an event had EOF: read until 0, also after a short read */
     bool write_blocked : 1; /* the kernel took no more; KP_WRITE or retry_at_ns goes on */
     bool counted : 1;       /* in the count of its address */
-    bool outbound : 1;  /* we have connected it: held for ever, no handler hears of it */
+    bool outbound : 1;      /* we have connected it: held, unless it is served */
+    bool served : 1;    /* of an outbound one: handlers hear of it, kp_conn_set_served */
     bool turn_over : 1; /* its handler took long: others have their turn now */
     char reason[KP_CONN_REASON_SIZE];
 
@@ -73,7 +75,7 @@ struct kelpie_conn {
     struct kp_frame_state frame;
     size_t max_message;
     struct kp_buf input; /* what is not yet delivered; empty while idle */
-    size_t lingered;     /* bytes discarded while lingering */
+    uint32_t lingered;   /* bytes discarded while lingering */
     int error;           /* 0, or the errno that ends it after its messages */
 
     /* output */
@@ -105,14 +107,20 @@ const char *kp_conn_state_str(enum kp_conn_state state);
 int kp_conn_open(struct kp_net *net, struct kelpie_conn **out, int fd,
                  const union kp_peer *peer, struct kp_listener *listener) KP_MUST_CHECK;
 
-/* Makes an outbound connection of a connected, nonblocking socket. It is not announced and
- * held for good, so its messages wait to be wanted; at the end of its input it is closed.
+/* Makes an outbound connection of a connected, nonblocking socket. It is not announced, and
+ * held until it is served, so its messages wait to be wanted; at the end of its input it is
+ * closed then, and nobody is told.
  * number comes from kp_conns_reserve.
  * Calls     hooks.configure.
  * Returns   0; -ENOMEM.
  * Takes     number, also when it fails; fd, unless it fails. */
 int kp_conn_open_outbound(struct kp_net *net, struct kelpie_conn **out, int fd,
                           const union kp_peer *peer, uint32_t number) KP_MUST_CHECK;
+
+/* Says whether handlers hear of an outbound connection. If so, it is as an accepted one from
+ * the next deliver phase on: messages that nobody wants, drain and disconnect go to the
+ * hooks; never a connect, since who has connected it knows. */
+void kp_conn_set_served(struct kelpie_conn *conn, bool served);
 
 /* Queues one message, joined from parts and wrapped in the framing, or bytes as they are.
  * When the hard limit is in the way, what is queued is written first, unless the socket

@@ -301,10 +301,17 @@ tell_end(struct kelpie_conn *conn)
     hooks->on_input_end(hooks->arg, conn);
 }
 
+/* No handler hears of it: only who receives its messages. */
+static bool
+is_unserved(const struct kelpie_conn *conn)
+{
+    return conn->outbound && !conn->served;
+}
+
 static void
 end_input(struct kelpie_conn *conn)
 {
-    if (conn->has_once && conn->error == 0 && !conn->outbound) {
+    if (conn->has_once && conn->error == 0 && !is_unserved(conn)) {
         /* There is none of the kind that was wished for; what is left may still be messages
          * in the connection's own framing. */
         memset(&conn->frame, 0, sizeof(conn->frame));
@@ -322,7 +329,7 @@ end_input(struct kelpie_conn *conn)
     } else if (!conn->input_ended || conn->wants) {
         tell_end(conn);
         /* What the receiver has said to that is still sent. Nobody else hears of the end. */
-        if (conn->outbound)
+        if (is_unserved(conn))
             kp_conn_close(conn, "eof");
     }
 }
@@ -390,7 +397,7 @@ serve_lingering(struct kelpie_conn *conn)
         return;
     }
     if (n > 0)
-        conn->lingered += (size_t)n;
+        conn->lingered += (uint32_t)n;
     if (n <= 0 || conn->lingered >= KP_LINGER_BYTES)
         kp_conn_drop(conn, conn->reason, false);
     else if (n == KP_NET_SCRATCH_SIZE || conn->saw_eof)

@@ -275,7 +275,7 @@ notify(struct kelpie_conn *conn)
 {
     struct kp_net *net = conn->net;
 
-    if (conn->announced)
+    if (conn->announced || conn->served)
         conn->told = net->hooks.on_disconnect(net->hooks.arg, conn, conn->reason);
     else
         conn->told = true;

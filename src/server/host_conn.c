@@ -62,20 +62,36 @@ kelpie_conn_set_timeout(kelpie_conn *conn, int idle_timeout_ms)
 }
 
 int
+kp_server_read_framing(kelpie *k, struct kp_framing *out, const char *text,
+                       size_t max_message)
+{
+    struct kp_framing parsed;
+    int rc = kp_framing_parse(&parsed, text);
+
+    if (rc < 0)
+        return kp_server_fail(k, rc,
+                              "framing '%s' is not known; one of line, crlf, raw, "
+                              "netstring, length:4:big, delimiter:TEXT, fixed:16",
+                              text);
+    if (parsed.kind == KP_FRAME_FIXED && max_message > 0 &&
+        parsed.fixed_size > max_message)
+        return kp_server_fail(k, KELPIE_ETOOLONG,
+                              "framing '%s': more bytes than max_message allows", text);
+    *out = parsed;
+    return 0;
+}
+
+int
 kelpie_conn_set_framing(kelpie_conn *conn, const char *framing)
 {
     struct kp_framing parsed;
-    int rc = kp_framing_parse(&parsed, framing);
+    int rc =
+        kp_server_read_framing(server_of(conn->net), &parsed, framing, conn->max_message);
 
     if (rc < 0)
-        return kp_server_fail(server_of(conn->net), rc, "framing '%s' is not known",
-                              framing);
+        return rc;
     if (!kp_conn_is_open(conn))
         return KELPIE_ECLOSED;
-    if (parsed.kind == KP_FRAME_FIXED && parsed.fixed_size > conn->max_message)
-        return kp_server_fail(server_of(conn->net), KELPIE_ETOOLONG,
-                              "framing '%s': more bytes than max_message allows",
-                              framing);
     parsed.deliver_partial = conn->framing.deliver_partial; /* of the handlers table */
     kp_conn_set_framing(conn, &parsed);
     return 0;

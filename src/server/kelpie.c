@@ -162,6 +162,7 @@ kelpie_free(kelpie *k)
         return;
     kp_posts_clear(k);
     kp_control_close(k);
+    kp_connects_close(&k->net);
     end_handlers(k);
     kp_net_clear(&k->net);
     kp_setup_settle_load(k, false);

@@ -158,9 +158,9 @@ kelpie_input(kelpie *k, const void *line, size_t len)
 {
     if (k->in_handler || k->script.in_call)
         return kp_server_fail(k, KELPIE_EMISUSE, "kelpie_input inside a handler");
-    if (k->handlers.on_input != NULL) {
+    if (k->host.calls.on_input != NULL) {
         k->in_handler = true;
-        int result = k->handlers.on_input(k, line, len, k->handlers_arg);
+        int result = k->host.calls.on_input(k, line, len, k->host.arg);
         k->in_handler = false;
         if (result < 0)
             return kp_server_fail(k, result, "on_input of the host: %s",
@@ -177,30 +177,22 @@ kelpie_input(kelpie *k, const void *line, size_t len)
 int
 kelpie_set_handlers(kelpie *k, const struct kelpie_handlers *handlers, void *arg)
 {
-    memset(&k->handlers, 0, sizeof(k->handlers));
-    k->handlers_arg = arg;
-    if (handlers == NULL)
-        return 0;
-    if (handlers->size < sizeof(handlers->size) || handlers->size > sizeof(k->handlers))
-        return kp_server_fail(k, KELPIE_EMISUSE, "handlers: size %zu is not known",
-                              handlers->size);
-    memcpy(&k->handlers, handlers, handlers->size);
-    return 0;
+    static const struct kelpie_handlers none = {.size = sizeof(none)};
+
+    int rc = kp_server_copy(k, &k->host.calls, sizeof(k->host.calls),
+                            handlers != NULL ? handlers : &none, "handlers");
+    if (rc == 0)
+        k->host.arg = arg;
+    return rc;
 }
 
 int
 kelpie_set_framing(kelpie *k, const char *framing, size_t max_message)
 {
-    struct kp_framing parsed;
-    int rc = kp_framing_parse(&parsed, framing);
+    int rc = kp_server_read_framing(k, &k->framing, framing, 0);
 
     if (rc < 0)
-        return kp_server_fail(
-            k, rc,
-            "framing '%s' is not known; one of line, crlf, raw, netstring, "
-            "length:4:big, delimiter:TEXT, fixed:16",
-            framing);
-    k->framing = parsed;
+        return rc;
     if (max_message > 0)
         k->net.limits.max_message = max_message;
     return 0;
