@@ -6,7 +6,6 @@
  * The user pointer of each is the other one; before that, the client's id is what stays right.
  */
 #include <kelpie.h>
-#include <stdint.h>
 #include <stdio.h>
 
 static int
@@ -40,10 +39,8 @@ on_result(kelpie *k, kelpie_conn *server, int error, void *arg)
         kelpie_conn_set_user(server, client);
         kelpie_conn_set_user(client, server);
         kelpie_conn_resume(client);
-    } else if (client != NULL) {
-        kelpie_conn_close(client, kelpie_strerror(error));
-    } else if (server != NULL) {
-        kelpie_conn_close(server, "the client has left");
+    } else if (client != NULL || server != NULL) {
+        kelpie_conn_close(client ? client : server, kelpie_strerror(error));
     }
 }
 
@@ -64,8 +61,10 @@ on_connect(kelpie_conn *conn, void *arg)
 int
 main(int argc, char **argv)
 {
-    struct kelpie_handlers handlers = {sizeof(handlers), on_connect, on_bytes,
-                                       on_disconnect,    NULL,       NULL};
+    struct kelpie_handlers handlers = {.size = sizeof(handlers),
+                                       .on_connect = on_connect,
+                                       .on_message = on_bytes,
+                                       .on_disconnect = on_disconnect};
     kelpie *k;
 
     if (argc != 3 || kelpie_new(&k, NULL) < 0)

@@ -243,7 +243,8 @@ KELPIE_API int kelpie_preload(kelpie *k, const char *name,
 
 /* Loads a script: a file, or a folder, which means its init.lua. The first load starts
  * generation 1; a later one is a reload from that path, done at once if no handler runs,
- * else at the end of the step. All or nothing: on failure what served goes on serving.
+ * else at the end of the step: then on_reload (struct kelpie_handlers) is called with what
+ * came of it. All or nothing: on failure what served goes on serving.
  * Each load follows the path anew: a symbolic link may lead to another folder by then, and a
  * path that leads nowhere is a load that fails.
  * Returns   0; KELPIE_ESCRIPT; -ENOENT, -EACCES and other errno of open(2); -ENOMEM; -EBUSY
@@ -305,7 +306,8 @@ KELPIE_API int kelpie_run(kelpie *k);
 KELPIE_API void kelpie_stop(kelpie *k);
 
 /* Asks for a reload of what was loaded, at the end of the step; requests that arrive before
- * it are one. The result is a log record and kelpie_errmsg.
+ * it are one. It waits while handlers are still suspended in the generation before the one
+ * that serves. The result is a log record and a call of on_reload (struct kelpie_handlers).
  * Threads   any; also signal handlers. */
 KELPIE_API void kelpie_reload(kelpie *k);
 
@@ -314,8 +316,8 @@ KELPIE_API void kelpie_reload(kelpie *k);
  * longer. It serves again under its own number, with the kept data and conn.data as they are
  * now; values that cannot cross stay as they were before the reload, as do all data when the
  * two have different schemas. Its on_load gets "rollback", then on_adopt is called for each
- * connection. If on_load raises, nothing has changed. The result is a log record and
- * kelpie_errmsg.
+ * connection. If on_load raises, nothing has changed. The result is a log record and a call of
+ * on_reload (struct kelpie_handlers).
  * kelpie does this by itself when more than 5 and more than 20 % of the new generation's
  * handler calls have raised or were ended, and the rate before was below half of that.
  * Threads   any; also signal handlers. */
@@ -423,6 +425,18 @@ KELPIE_API void kelpie_get_stats(const kelpie *k, struct kelpie_stats *stats);
 #define KELPIE_PASS 0 /* go on with the Lua handler */
 #define KELPIE_DONE 1 /* handled; Lua does not see this event, but may see later ones */
 
+enum kelpie_change_kind { KELPIE_RELOADED = 0, KELPIE_ROLLED_BACK = 1 };
+
+/* What has come of it when other scripts were to serve. */
+struct kelpie_change {
+    enum kelpie_change_kind kind; /* what was tried */
+    int result; /* 0; else an error as of kelpie_load: nothing has changed; KELPIE_ECLOSED: not
+                 * even tried, the server ends; -ENOENT: nothing to roll back to */
+    uint64_t generation; /* that serves now; 0: none */
+    const char
+        *text; /* for a human, printable ASCII: a sentence; details in further lines */
+};
+
 /* Every member may be NULL. A negative result is logged and closes the connection with
  * reason "handler error". */
 struct kelpie_handlers {
@@ -435,10 +449,17 @@ struct kelpie_handlers {
     int (*on_input)(kelpie *k, const void *line, size_t len, void *arg);
     /* an outbox that was above soft_outbox is empty again: go on sending */
     int (*on_drain)(kelpie_conn *conn, void *arg);
+    /* A reload or roll-back is done, or was rejected: once for each that kelpie_reload,
+     * kelpie_rollback, a kelpie_load inside a step, a script, the control socket or
+     * kelpie_watch_scripts has asked for (several requests that are served together are one),
+     * and for each roll-back that kelpie has decided upon. Called at the end of a step. A
+     * kelpie_load outside of a step is not told: it returns its result. change is valid until
+     * this returns. */
+    void (*on_reload)(kelpie *k, const struct kelpie_change *change, void *arg);
 };
 
 /* Sets the C handlers; NULL removes them. Copied.
- * Returns   0; KELPIE_EMISUSE for an unknown size. */
+ * Returns   0; KELPIE_EMISUSE for an unknown size: then those of before stay. */
 KELPIE_API int kelpie_set_handlers(kelpie *k, const struct kelpie_handlers *handlers,
                                    void *arg);
 

@@ -114,6 +114,10 @@ int kp_server_read_framing(kelpie *k, struct kp_framing *out, const char *text,
 /* host_connect.c: a connection is gone; so are its own handlers, if it had any. */
 void kp_host_forget_conn(kelpie *k, struct kelpie_conn *conn);
 
+/* requests.c: the phase of the step that does what was asked for. */
+void kp_requests_init(kelpie *k, const struct kelpie_options *options);
+void kp_requests_serve(kelpie *k);
+
 /* setup.c: a load that was asked for inside a step has been tried, or will not be; when it
  * did not succeed, the scripts come from where they came from before. */
 void kp_setup_settle_load(kelpie *k, bool loaded);
