@@ -23,12 +23,20 @@
  *           may be called from other threads; all but the last also from signal handlers.
  *           The host sees to it that these have returned before it calls kelpie_free.
  * Calls     Inside a handler or callback everything is allowed except kelpie_run,
- *           kelpie_step and kelpie_free of the same server, which return KELPIE_EMISUSE
- *           (kelpie_free does nothing). Closing is a request: the connection is told and
- *           freed at the end of the step, so a pointer handed to a handler stays valid
- *           until that handler returns.
+ *           kelpie_step, kelpie_check, kelpie_input and kelpie_free of the same server, which
+ *           return KELPIE_EMISUSE (kelpie_free does nothing; kelpie_input is allowed in timers,
+ *           watches and posted calls). Closing is a request: the connection is told and freed
+ *           at the end of the step, so a pointer handed to a handler stays valid until that
+ *           handler returns. What kelpie_free calls, such as on_disconnect, may call the same
+ *           functions; those that would begin something new fail with KELPIE_ECLOSED.
  * Errors    Functions that can fail return 0 or a count, or a negative errno, or one of
- *           KELPIE_E* below. kelpie_errmsg gives the sentence for a human.
+ *           KELPIE_E* below. kelpie_errmsg gives the sentence for a human. On failure nothing
+ *           has changed.
+ * NULL      A connection that is NULL counts as closed, so kelpie_conn_send(kelpie_find(k, id),
+ *           ...) is right: functions return KELPIE_ECLOSED, 0, "" or NULL for it (the number is
+ *           UINT32_MAX), or do nothing. What is released or cancelled may be NULL. Any other
+ *           pointer but k and a room may be NULL where it says so; elsewhere that is
+ *           KELPIE_EMISUSE. Bytes may be NULL when there are 0 of them.
  * Units     Bytes, and milliseconds where the name ends in _ms. Strings are UTF-8 or ASCII
  *           and end in NUL; data are pointer and length, 8-bit clean, not terminated.
  * The library never exits, prints, reads the environment or changes signals, but for the one
@@ -270,12 +278,14 @@ KELPIE_API int kelpie_check(kelpie *k, const char *path);
  * The socket file that a dead server has left is replaced; of several servers that start at
  * the same moment one gets it (they lock PATH.lock meanwhile, and remove it).
  * Returns   the port (0 for unix sockets); KELPIE_EADDRESS; -EADDRINUSE, -EACCES and other
- *           errno of socket(2), bind(2), listen(2); -ENOMEM. */
+ *           errno of socket(2), bind(2), listen(2); -ENOMEM; KELPIE_ECLOSED when a drain has
+ *           begun. */
 KELPIE_API int kelpie_listen(kelpie *k, const char *address);
 
 /* Takes over a listening socket. name may be NULL.
- * Returns   the port (0 for unix sockets); -EINVAL when fd does not listen.
- * Takes     fd, unless it fails. */
+ * Returns   the port (0 for unix sockets); -EINVAL when fd does not listen; -EBADF, -ENOTSOCK,
+ *           -ENOMEM; KELPIE_ECLOSED when a drain has begun.
+ * Takes     fd, unless it fails; it may be nonblocking then. */
 KELPIE_API int kelpie_listen_fd(kelpie *k, int fd, const char *name);
 
 /* Opens the control socket of the server: a unix socket at path, mode 0600, that takes one
@@ -286,14 +296,15 @@ KELPIE_API int kelpie_listen_fd(kelpie *k, int fd, const char *name);
  * path is replaced; kelpie_free unlinks ours.
  * Returns   0; -EEXIST when there is one already; KELPIE_EADDRESS for a path that is empty or
  *           too long; -EADDRINUSE, -EACCES and other errno of socket(2), bind(2), chmod(2),
- *           listen(2); -ENOMEM. */
+ *           listen(2); -ENOMEM; KELPIE_ECLOSED when a drain has begun. */
 KELPIE_API int kelpie_control(kelpie *k, const char *path);
 
 /* Takes over a connected stream socket, which then behaves like an accepted connection:
  * on_connect is called in the next step. listener_name may be NULL.
- * Returns   0 with *out set (out may be NULL); -ENOMEM, -ENOTSOCK; KELPIE_EFULL above
- *           max_clients; KELPIE_ECLOSED when a drain has begun.
- * Takes     fd, unless it fails. */
+ * Returns   0 with *out set (out may be NULL); -ENOMEM; -EBADF, -ENOTSOCK, -ENOTCONN;
+ *           -EPROTOTYPE for a socket without a stream; KELPIE_EFULL above max_clients and
+ *           max_per_ip; KELPIE_ECLOSED when a drain has begun.
+ * Takes     fd, unless it fails; it may be nonblocking then. */
 KELPIE_API int kelpie_adopt(kelpie *k, int fd, const char *listener_name,
                             kelpie_conn **out);
 
@@ -380,10 +391,11 @@ KELPIE_API int kelpie_step(kelpie *k, int timeout_ms);
 
 /* Calls fn(arg, fd) whenever fd is readable or at its end, until kelpie_unwatch. fd may be a
  * terminal, pipe, socket or file; it stays the caller's.
- * Returns   0; -EEXIST when it is watched already; -ENOMEM, or an errno of kevent(2). */
+ * Returns   0; -EEXIST when it is watched already; -EBADF; -ENOMEM. What cannot be watched is
+ *           known in the next step only: then it is a log record, and not watched. */
 KELPIE_API int kelpie_watch(kelpie *k, int fd, void (*fn)(void *arg, int fd), void *arg);
 
-/* Stops watching fd; to be called before fd is closed.
+/* Stops watching fd; to be called before fd is closed, also in fn itself.
  * Returns   0, -ENOENT. */
 KELPIE_API int kelpie_unwatch(kelpie *k, int fd);
 
@@ -415,7 +427,7 @@ struct kelpie_stats {
     uint64_t spawn_full;    /* calls of kelpie.spawn that failed with "full" */
 };
 
-/* Fills at most stats->size bytes of *stats. */
+/* Fills at most stats->size bytes of *stats; stats may not be NULL. */
 KELPIE_API void kelpie_get_stats(const kelpie *k, struct kelpie_stats *stats);
 
 /* ------------------------------------------------------------------------------------
@@ -465,8 +477,9 @@ KELPIE_API int kelpie_set_handlers(kelpie *k, const struct kelpie_handlers *hand
 
 /* Sets framing and longest message of connections accepted from now on, where no Lua
  * handlers table does. framing: "line", "crlf", "raw", "netstring", "length:4:big",
- * "delimiter:;", "fixed:16". max_message 0 keeps the option's.
- * Returns   0; KELPIE_EPROTO for a framing it does not know. */
+ * "delimiter:;", "fixed:16". max_message 0 keeps what it was.
+ * Returns   0; KELPIE_EPROTO for a framing it does not know; KELPIE_ETOOLONG for a fixed size
+ *           above max_message. */
 KELPIE_API int kelpie_set_framing(kelpie *k, const char *framing, size_t max_message);
 
 /* ------------------------------------------------------------------------------------
@@ -573,8 +586,8 @@ KELPIE_API void kelpie_attempt_cancel(kelpie_attempt *attempt);
 struct kelpie_transport {
     size_t size; /* sizeof this struct */
     /* Takes output. Returns how many of the bytes it took; what it did not take is kept, and
-     * written after kelpie_conn_writable. Of this connection only kelpie_conn_feed and
-     * kelpie_conn_feed_end may be called in it. */
+     * written after kelpie_conn_writable. bytes are valid until it returns, or until it calls
+     * kelpie_conn_abort for this connection. */
     size_t (*write)(void *arg, const void *bytes, size_t len);
     /* It has ended (may be NULL). Called once, the last use of arg; from here on the
      * connection must not be used. reason is valid until it returns. */
@@ -609,12 +622,13 @@ KELPIE_API void kelpie_conn_writable(kelpie_conn *conn);
 /* Finds or makes the room of that name: at most 255 bytes. All rooms and memberships of a
  * server take 256 MiB at most, and a connection is in 1,000 rooms at most.
  * Returns   0; KELPIE_EFULL beyond these limits; -ENOMEM.
- * Gives     *out, to be released with kelpie_room_close; its members stay in it, and a room
- *           lives as long as it has members. */
+ * Gives     *out, to be released with kelpie_room_close before kelpie_free; its members stay in it,
+ *           and a room lives as long as it has members. */
 KELPIE_API int kelpie_room_open(kelpie *k, kelpie_room **out, const char *name);
 KELPIE_API void kelpie_room_close(kelpie_room *room);
 
-/* Returns   1 joined or left, 0 nothing to do; KELPIE_ECLOSED, KELPIE_EFULL, -ENOMEM. */
+/* Returns   1 joined or left, 0 nothing to do; KELPIE_ECLOSED, KELPIE_EFULL, -ENOMEM;
+ *           KELPIE_EMISUSE for a connection of another server. */
 KELPIE_API int kelpie_room_join(kelpie_room *room, kelpie_conn *conn);
 KELPIE_API int kelpie_room_leave(kelpie_room *room, kelpie_conn *conn);
 
@@ -650,8 +664,9 @@ KELPIE_API size_t kelpie_room_count(const kelpie_room *room); /* open members */
  * ------------------------------------------------------------------------------------ */
 
 /* Calls fn(arg) once after delay_ms, or every delay_ms.
- * Returns   0, -ENOMEM.
- * Gives     *out (may be NULL): valid until it has fired once (after) or is cancelled. */
+ * Returns   0, -ENOMEM; KELPIE_EMISUSE for a delay below 0, or below 1 of kelpie_every.
+ * Gives     *out (may be NULL): valid until it is called (after) or cancelled. kelpie_every may
+ *           be cancelled in fn itself. */
 KELPIE_API int kelpie_after(kelpie *k, kelpie_timer **out, int delay_ms,
                             void (*fn)(void *arg), void *arg);
 KELPIE_API int kelpie_every(kelpie *k, kelpie_timer **out, int delay_ms,

@@ -106,6 +106,8 @@ struct kp_net {
      * is left waits, so that the answers that are queued go out. Set by the script layer. */
     bool is_late;
 
+    bool in_host; /* a function of struct kelpie_transport is on the stack */
+
     struct kp_map rooms;
     size_t n_rooms;
     size_t room_bytes;   /* of all rooms and memberships */

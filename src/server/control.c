@@ -278,6 +278,10 @@ kelpie_control(kelpie *k, const char *path)
     const char *cause = NULL;
     struct kp_address address;
 
+    if (path == NULL)
+        return kp_server_fail_null(k, "control: the path");
+    if (k->is_draining)
+        return kp_server_fail(k, KELPIE_ECLOSED, "control %s: the server ends", path);
     if (k->control != NULL)
         return kp_server_fail(k, -EEXIST, "control %s: there is a control socket already",
                               path);

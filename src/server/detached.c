@@ -13,6 +13,8 @@ kelpie_detached(kelpie *k, const char *listener_name,
 {
     struct kelpie_transport calls;
 
+    if (out == NULL)
+        return kp_server_fail_null(k, "detached: out");
     *out = NULL;
     if (k->is_draining)
         return kp_server_fail(k, KELPIE_ECLOSED, "detached: the server ends");
@@ -32,17 +34,22 @@ kelpie_detached(kelpie *k, const char *listener_name,
 int
 kelpie_conn_feed(kelpie_conn *conn, const void *bytes, size_t len)
 {
+    if (conn == NULL)
+        return KELPIE_ECLOSED;
+    if (bytes == NULL && len > 0)
+        return kp_server_fail_null(kelpie_conn_server(conn), "feed: the bytes");
     return kp_detached_feed(conn, bytes, len);
 }
 
 int
 kelpie_conn_feed_end(kelpie_conn *conn)
 {
-    return kp_detached_end(conn);
+    return conn != NULL ? kp_detached_end(conn) : KELPIE_ECLOSED;
 }
 
 void
 kelpie_conn_writable(kelpie_conn *conn)
 {
-    kp_conn_note_writable(conn);
+    if (conn != NULL)
+        kp_conn_note_writable(conn);
 }

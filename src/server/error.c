@@ -41,6 +41,12 @@ kp_server_fail(kelpie *k, int error, const char *format, ...)
 }
 
 int
+kp_server_fail_null(kelpie *k, const char *what)
+{
+    return kp_server_fail(k, KELPIE_EMISUSE, "%s: NULL", what);
+}
+
+int
 kp_server_copy(kelpie *k, void *out, size_t out_size, const void *given, const char *what)
 {
     size_t size = 0;

@@ -151,6 +151,8 @@ kelpie_connect(kelpie *k, kelpie_attempt **out, const char *address,
 
     if (out != NULL)
         *out = NULL;
+    if (address == NULL)
+        return kp_server_fail_null(k, "connect: the address");
     int rc = kp_server_copy(k, &options, sizeof(options), given, "connect");
     if (rc < 0)
         return rc;

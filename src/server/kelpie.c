@@ -91,6 +91,8 @@ kp_server_new(kelpie **out, const struct kelpie_options *given, const struct kp_
     struct kelpie_options options;
     struct kp_mem mem;
 
+    if (out == NULL)
+        return KELPIE_EMISUSE;
     *out = NULL;
     int rc = kp_options_read(&options, given);
     if (rc < 0)
@@ -150,9 +152,9 @@ end_handlers(kelpie *k)
 void
 kelpie_free(kelpie *k)
 {
-    if (k == NULL || k->in_step || k->in_handler || k->script.in_call)
+    if (k == NULL || kp_server_is_inside(k))
         return;
-    kp_posts_clear(k);
+    k->in_step = k->is_draining = true; /* for whoever is called now */
     kp_control_close(k);
     kp_connects_close(&k->net);
     end_handlers(k);
@@ -164,6 +166,7 @@ kelpie_free(kelpie *k)
     kp_host_timers_clear(k);
     kp_timer_cancel(&k->timers, &k->drain_timer);
     kp_timers_clear(&k->timers);
+    kp_posts_clear(k);
     kp_loop_close(&k->loop);
     kp_mem_free(&k->env.mem, k->refused_text, strlen(k->refused_text) + 1);
     free_self(k);
@@ -222,7 +225,7 @@ do_rest(kelpie *k)
 int
 kelpie_step(kelpie *k, int timeout_ms)
 {
-    if (k->in_step || k->in_handler || k->script.in_call)
+    if (kp_server_is_inside(k))
         return kp_server_fail(k, KELPIE_EMISUSE, "kelpie_step inside a handler");
     k->in_step = true;
     uint64_t limit = timeout_ms < 0 ? KP_NEVER : (uint64_t)timeout_ms * KP_NS_PER_MS;

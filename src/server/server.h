@@ -62,7 +62,7 @@ struct kelpie {
     atomic_bool rollback_wanted;
     atomic_uint drains_wanted;
 
-    bool in_step;     /* kelpie_step is on the stack */
+    bool in_step;     /* kelpie_step is on the stack, or kelpie_free */
     bool rest_is_due; /* the step before has left its second half to this one */
     bool in_handler;  /* and a C handler of the host */
     bool is_draining; /* a drain has begun */
@@ -78,8 +78,19 @@ struct kelpie {
 int kp_server_new(kelpie **out, const struct kelpie_options *options,
                   const struct kp_sys *sys);
 
+/* Returns whether something of the server is on the stack: a step, a handler, a callback, or
+ * the end of it all. */
+static inline bool
+kp_server_is_inside(const kelpie *k)
+{
+    return k->in_step || k->in_handler || k->script.in_call || k->net.in_host;
+}
+
 /* Notes what failed, for kelpie_errmsg. Returns error. */
 int kp_server_fail(kelpie *k, int error, const char *format, ...) KP_PRINTF(3, 4);
+
+/* A pointer that must not be NULL is. what: which one. Returns KELPIE_EMISUSE. */
+int kp_server_fail_null(kelpie *k, const char *what);
 
 /* Copies a struct of the host, which begins with its size. What an older one does not have is
  * zero. what: for the sentence.
