@@ -23,12 +23,20 @@
  *           may be called from other threads; all but the last also from signal handlers.
  *           The host sees to it that these have returned before it calls kelpie_free.
  * Calls     Inside a handler or callback everything is allowed except kelpie_run,
- *           kelpie_step and kelpie_free of the same server, which return KELPIE_EMISUSE
- *           (kelpie_free does nothing). Closing is a request: the connection is told and
- *           freed at the end of the step, so a pointer handed to a handler stays valid
- *           until that handler returns.
+ *           kelpie_step, kelpie_check, kelpie_input and kelpie_free of the same server, which
+ *           return KELPIE_EMISUSE (kelpie_free does nothing; kelpie_input is allowed in timers,
+ *           watches and posted calls). Closing is a request: the connection is told and freed
+ *           at the end of the step, so a pointer handed to a handler stays valid until that
+ *           handler returns. What kelpie_free calls, such as on_disconnect, may call the same
+ *           functions; those that would begin something new fail with KELPIE_ECLOSED.
  * Errors    Functions that can fail return 0 or a count, or a negative errno, or one of
- *           KELPIE_E* below. kelpie_errmsg gives the sentence for a human.
+ *           KELPIE_E* below. kelpie_errmsg gives the sentence for a human. On failure nothing
+ *           has changed.
+ * NULL      A connection that is NULL counts as closed, so kelpie_conn_send(kelpie_find(k, id),
+ *           ...) is right: functions return KELPIE_ECLOSED, 0, "" or NULL for it (the number is
+ *           UINT32_MAX), or do nothing. What is released or cancelled may be NULL. Any other
+ *           pointer but k and a room may be NULL where it says so; elsewhere that is
+ *           KELPIE_EMISUSE. Bytes may be NULL when there are 0 of them.
  * Units     Bytes, and milliseconds where the name ends in _ms. Strings are UTF-8 or ASCII
  *           and end in NUL; data are pointer and length, 8-bit clean, not terminated.
  * The library never exits, prints, reads the environment or changes signals, but for the one
@@ -68,6 +76,7 @@ extern "C" {
 #define KELPIE_ETOOLONG (-10006) /* a message is longer than max_message */
 #define KELPIE_EMISUSE                                                                   \
  (-10007) /* not allowed here: wrong order, inside a handler, bad size */
+#define KELPIE_ENAME (-10008) /* the host name is not known */
 
 /* Names the error in a few words, for example "connection closed".
  * Returns   a static string, also for unknown codes. Handles negative errno values.
@@ -78,10 +87,11 @@ KELPIE_API const char *kelpie_strerror(int error);
  * Types
  * ------------------------------------------------------------------------------------ */
 
-typedef struct kelpie kelpie;             /* a server: one loop, one thread */
-typedef struct kelpie_conn kelpie_conn;   /* one stream socket */
-typedef struct kelpie_room kelpie_room;   /* a named set of connections */
-typedef struct kelpie_timer kelpie_timer; /* a pending call */
+typedef struct kelpie kelpie;                 /* a server: one loop, one thread */
+typedef struct kelpie_conn kelpie_conn;       /* one stream socket */
+typedef struct kelpie_room kelpie_room;       /* a named set of connections */
+typedef struct kelpie_timer kelpie_timer;     /* a pending call */
+typedef struct kelpie_attempt kelpie_attempt; /* a connection that is being opened */
 
 struct lua_State;
 
@@ -164,8 +174,8 @@ struct kelpie_options {
     void (*on_stuck)(void *arg, const char *what, const char *place);
     void *on_stuck_arg;
 
-    int max_outbound; /* connections that scripts have opened, apart from max_clients: 1000;
-                       * -1: none may be opened */
+    int max_outbound; /* connections that scripts and kelpie_connect have opened, apart from
+                       * max_clients: 1000; -1: none may be opened */
 
     /* the server's clock, in nanoseconds, never going back: NULL (CLOCK_MONOTONIC). For tests
      * whose time the host moves: it steps with timeout 0, and kelpie_timeout says how far the
@@ -241,7 +251,8 @@ KELPIE_API int kelpie_preload(kelpie *k, const char *name,
 
 /* Loads a script: a file, or a folder, which means its init.lua. The first load starts
  * generation 1; a later one is a reload from that path, done at once if no handler runs,
- * else at the end of the step. All or nothing: on failure what served goes on serving.
+ * else at the end of the step: then on_reload (struct kelpie_handlers) is called with what
+ * came of it. All or nothing: on failure what served goes on serving.
  * Each load follows the path anew: a symbolic link may lead to another folder by then, and a
  * path that leads nowhere is a load that fails.
  * Returns   0; KELPIE_ESCRIPT; -ENOENT, -EACCES and other errno of open(2); -ENOMEM; -EBUSY
@@ -267,12 +278,14 @@ KELPIE_API int kelpie_check(kelpie *k, const char *path);
  * The socket file that a dead server has left is replaced; of several servers that start at
  * the same moment one gets it (they lock PATH.lock meanwhile, and remove it).
  * Returns   the port (0 for unix sockets); KELPIE_EADDRESS; -EADDRINUSE, -EACCES and other
- *           errno of socket(2), bind(2), listen(2); -ENOMEM. */
+ *           errno of socket(2), bind(2), listen(2); -ENOMEM; KELPIE_ECLOSED when a drain has
+ *           begun. */
 KELPIE_API int kelpie_listen(kelpie *k, const char *address);
 
 /* Takes over a listening socket. name may be NULL.
- * Returns   the port (0 for unix sockets); -EINVAL when fd does not listen.
- * Takes     fd, unless it fails. */
+ * Returns   the port (0 for unix sockets); -EINVAL when fd does not listen; -EBADF, -ENOTSOCK,
+ *           -ENOMEM; KELPIE_ECLOSED when a drain has begun.
+ * Takes     fd, unless it fails; it may be nonblocking then. */
 KELPIE_API int kelpie_listen_fd(kelpie *k, int fd, const char *name);
 
 /* Opens the control socket of the server: a unix socket at path, mode 0600, that takes one
@@ -283,14 +296,15 @@ KELPIE_API int kelpie_listen_fd(kelpie *k, int fd, const char *name);
  * path is replaced; kelpie_free unlinks ours.
  * Returns   0; -EEXIST when there is one already; KELPIE_EADDRESS for a path that is empty or
  *           too long; -EADDRINUSE, -EACCES and other errno of socket(2), bind(2), chmod(2),
- *           listen(2); -ENOMEM. */
+ *           listen(2); -ENOMEM; KELPIE_ECLOSED when a drain has begun. */
 KELPIE_API int kelpie_control(kelpie *k, const char *path);
 
 /* Takes over a connected stream socket, which then behaves like an accepted connection:
  * on_connect is called in the next step. listener_name may be NULL.
- * Returns   0 with *out set (out may be NULL); -ENOMEM, -ENOTSOCK; KELPIE_EFULL above
- *           max_clients; KELPIE_ECLOSED when a drain has begun.
- * Takes     fd, unless it fails. */
+ * Returns   0 with *out set (out may be NULL); -ENOMEM; -EBADF, -ENOTSOCK, -ENOTCONN;
+ *           -EPROTOTYPE for a socket without a stream; KELPIE_EFULL above max_clients and
+ *           max_per_ip; KELPIE_ECLOSED when a drain has begun.
+ * Takes     fd, unless it fails; it may be nonblocking then. */
 KELPIE_API int kelpie_adopt(kelpie *k, int fd, const char *listener_name,
                             kelpie_conn **out);
 
@@ -303,7 +317,8 @@ KELPIE_API int kelpie_run(kelpie *k);
 KELPIE_API void kelpie_stop(kelpie *k);
 
 /* Asks for a reload of what was loaded, at the end of the step; requests that arrive before
- * it are one. The result is a log record and kelpie_errmsg.
+ * it are one. It waits while handlers are still suspended in the generation before the one
+ * that serves. The result is a log record and a call of on_reload (struct kelpie_handlers).
  * Threads   any; also signal handlers. */
 KELPIE_API void kelpie_reload(kelpie *k);
 
@@ -312,8 +327,8 @@ KELPIE_API void kelpie_reload(kelpie *k);
  * longer. It serves again under its own number, with the kept data and conn.data as they are
  * now; values that cannot cross stay as they were before the reload, as do all data when the
  * two have different schemas. Its on_load gets "rollback", then on_adopt is called for each
- * connection. If on_load raises, nothing has changed. The result is a log record and
- * kelpie_errmsg.
+ * connection. If on_load raises, nothing has changed. The result is a log record and a call of
+ * on_reload (struct kelpie_handlers).
  * kelpie does this by itself when more than 5 and more than 20 % of the new generation's
  * handler calls have raised or were ended, and the rate before was below half of that.
  * Threads   any; also signal handlers. */
@@ -351,7 +366,7 @@ KELPIE_API int kelpie_input(kelpie *k, const void *line, size_t len);
 /*
  * Foreign loops. A host that has a loop of its own does three things in it: watch kelpie_fd for
  * reading, sleep no longer than kelpie_timeout, then call kelpie_step(k, 0). examples/ shows it
- * with poll(2), libuv, libevent and another kqueue.
+ * with poll(2), libuv, libevent, GLib and another kqueue.
  *
  * One descriptor and one time-out are the whole seam. There are no functions of the host that
  * watch each connection in kelpie's place: the loop hands all changes of a step to the kernel
@@ -376,10 +391,11 @@ KELPIE_API int kelpie_step(kelpie *k, int timeout_ms);
 
 /* Calls fn(arg, fd) whenever fd is readable or at its end, until kelpie_unwatch. fd may be a
  * terminal, pipe, socket or file; it stays the caller's.
- * Returns   0; -EEXIST when it is watched already; -ENOMEM, or an errno of kevent(2). */
+ * Returns   0; -EEXIST when it is watched already; -EBADF; -ENOMEM. What cannot be watched is
+ *           known in the next step only: then it is a log record, and not watched. */
 KELPIE_API int kelpie_watch(kelpie *k, int fd, void (*fn)(void *arg, int fd), void *arg);
 
-/* Stops watching fd; to be called before fd is closed.
+/* Stops watching fd; to be called before fd is closed, also in fn itself.
  * Returns   0, -ENOENT. */
 KELPIE_API int kelpie_unwatch(kelpie *k, int fd);
 
@@ -411,7 +427,7 @@ struct kelpie_stats {
     uint64_t spawn_full;    /* calls of kelpie.spawn that failed with "full" */
 };
 
-/* Fills at most stats->size bytes of *stats. */
+/* Fills at most stats->size bytes of *stats; stats may not be NULL. */
 KELPIE_API void kelpie_get_stats(const kelpie *k, struct kelpie_stats *stats);
 
 /* ------------------------------------------------------------------------------------
@@ -420,6 +436,18 @@ KELPIE_API void kelpie_get_stats(const kelpie *k, struct kelpie_stats *stats);
 
 #define KELPIE_PASS 0 /* go on with the Lua handler */
 #define KELPIE_DONE 1 /* handled; Lua does not see this event, but may see later ones */
+
+enum kelpie_change_kind { KELPIE_RELOADED = 0, KELPIE_ROLLED_BACK = 1 };
+
+/* What has come of it when other scripts were to serve. */
+struct kelpie_change {
+    enum kelpie_change_kind kind; /* what was tried */
+    int result; /* 0; else an error as of kelpie_load: nothing has changed; KELPIE_ECLOSED: not
+                 * even tried, the server ends; -ENOENT: nothing to roll back to */
+    uint64_t generation; /* that serves now; 0: none */
+    const char
+        *text; /* for a human, printable ASCII: a sentence; details in further lines */
+};
 
 /* Every member may be NULL. A negative result is logged and closes the connection with
  * reason "handler error". */
@@ -433,17 +461,25 @@ struct kelpie_handlers {
     int (*on_input)(kelpie *k, const void *line, size_t len, void *arg);
     /* an outbox that was above soft_outbox is empty again: go on sending */
     int (*on_drain)(kelpie_conn *conn, void *arg);
+    /* A reload or roll-back is done, or was rejected: once for each that kelpie_reload,
+     * kelpie_rollback, a kelpie_load inside a step, a script, the control socket or
+     * kelpie_watch_scripts has asked for (several requests that are served together are one),
+     * and for each roll-back that kelpie has decided upon. Called at the end of a step. A
+     * kelpie_load outside of a step is not told: it returns its result. change is valid until
+     * this returns. */
+    void (*on_reload)(kelpie *k, const struct kelpie_change *change, void *arg);
 };
 
 /* Sets the C handlers; NULL removes them. Copied.
- * Returns   0; KELPIE_EMISUSE for an unknown size. */
+ * Returns   0; KELPIE_EMISUSE for an unknown size: then those of before stay. */
 KELPIE_API int kelpie_set_handlers(kelpie *k, const struct kelpie_handlers *handlers,
                                    void *arg);
 
 /* Sets framing and longest message of connections accepted from now on, where no Lua
  * handlers table does. framing: "line", "crlf", "raw", "netstring", "length:4:big",
- * "delimiter:;", "fixed:16". max_message 0 keeps the option's.
- * Returns   0; KELPIE_EPROTO for a framing it does not know. */
+ * "delimiter:;", "fixed:16". max_message 0 keeps what it was.
+ * Returns   0; KELPIE_EPROTO for a framing it does not know; KELPIE_ETOOLONG for a fixed size
+ *           above max_message. */
 KELPIE_API int kelpie_set_framing(kelpie *k, const char *framing, size_t max_message);
 
 /* ------------------------------------------------------------------------------------
@@ -479,7 +515,7 @@ KELPIE_API int kelpie_conn_set_framing(kelpie_conn *conn, const char *framing);
 
 KELPIE_API uint64_t kelpie_conn_id(const kelpie_conn *conn); /* never reused, from 1 */
 KELPIE_API uint32_t
-kelpie_conn_number(const kelpie_conn *conn); /* smallest free, from 0 */
+kelpie_conn_number(const kelpie_conn *conn); /* of a client: smallest free, from 0 */
 /* "127.0.0.1:5312", "unix". Borrows until the next kelpie_conn_peer of this server. */
 KELPIE_API const char *kelpie_conn_peer(const kelpie_conn *conn);
 KELPIE_API const char *
@@ -508,12 +544,50 @@ KELPIE_API size_t kelpie_conns(const kelpie *k, kelpie_conn **out, size_t max);
 KELPIE_API int kelpie_broadcast(kelpie *k, const void *message, size_t len,
                                 const kelpie_conn *except);
 
+/* What a host wishes for a connection that it opens, and the handlers of that connection. They
+ * return 0, or a negative error: it is logged and closes the connection with reason "handler
+ * error". Every member but size and on_result may be 0 or NULL. */
+struct kelpie_connect_options {
+    size_t size;         /* sizeof this struct */
+    int timeout_ms;      /* until it is connected, its name looked up: 10000; -1: none */
+    const char *framing; /* as for kelpie_set_framing, whose framing is the default */
+    size_t
+        max_message; /* longest message: that of kelpie_set_framing, or of the options */
+    /* What has come of it; called once, in a step, in kelpie_free at the latest, and not after
+     * kelpie_attempt_cancel. error 0: conn is open. Else conn is NULL and error is -ECONNREFUSED,
+     * -ETIMEDOUT, -EHOSTUNREACH or another errno of connect(2); KELPIE_ENAME; KELPIE_ECLOSED
+     * when the server ends; -ENOMEM. Neither conn nor its handlers are known to scripts. */
+    void (*on_result)(kelpie *k, kelpie_conn *conn, int error, void *arg);
+    /* as in struct kelpie_handlers; on_disconnect exactly once after an on_result with conn */
+    int (*on_message)(kelpie_conn *conn, const void *message, size_t len, void *arg);
+    int (*on_disconnect)(kelpie_conn *conn, const char *reason, void *arg);
+    int (*on_drain)(kelpie_conn *conn, void *arg);
+};
+
+/* Opens a connection to another server, without waiting for it: "127.0.0.1:8080",
+ * "[::1]:8080", "unix:/path", or "host.example:80" with a host name, which a thread of its own
+ * looks up; of several addresses the first that answers is taken. All kelpie_conn_ functions
+ * work on it as on a client, and it can be in rooms; but it is none: kelpie_set_handlers,
+ * kelpie_conns, kelpie_client, kelpie_broadcast and the count of clients leave it out, and its
+ * kelpie_conn_number is 2147483648 or more. A drain closes it, too. options is copied.
+ * Returns   0; KELPIE_EADDRESS; KELPIE_EFULL when max_outbound connections are open or being
+ *           opened; -EBUSY while 16 names are being looked up; KELPIE_ECLOSED when a drain has
+ *           begun; KELPIE_EPROTO, KELPIE_ETOOLONG for the framing; KELPIE_EMISUSE for an
+ *           unknown size, and without on_result; -ENOMEM, or an errno of socket(2) and
+ *           connect(2) that comes at once. On failure on_result is not called.
+ * Gives     *out (may be NULL): valid until on_result is called or it is cancelled. */
+KELPIE_API int kelpie_connect(kelpie *k, kelpie_attempt **out, const char *address,
+                              const struct kelpie_connect_options *options, void *arg);
+
+/* Gives an attempt up: on_result is not called. attempt may be NULL. */
+KELPIE_API void kelpie_attempt_cancel(kelpie_attempt *attempt);
+
 /* The host in place of a socket. */
 struct kelpie_transport {
     size_t size; /* sizeof this struct */
     /* Takes output. Returns how many of the bytes it took; what it did not take is kept, and
-     * written after kelpie_conn_writable. Of this connection only kelpie_conn_feed and
-     * kelpie_conn_feed_end may be called in it. */
+     * written after kelpie_conn_writable. bytes are valid until it returns, or until it calls
+     * kelpie_conn_abort for this connection. */
     size_t (*write)(void *arg, const void *bytes, size_t len);
     /* It has ended (may be NULL). Called once, the last use of arg; from here on the
      * connection must not be used. reason is valid until it returns. */
@@ -548,12 +622,13 @@ KELPIE_API void kelpie_conn_writable(kelpie_conn *conn);
 /* Finds or makes the room of that name: at most 255 bytes. All rooms and memberships of a
  * server take 256 MiB at most, and a connection is in 1,000 rooms at most.
  * Returns   0; KELPIE_EFULL beyond these limits; -ENOMEM.
- * Gives     *out, to be released with kelpie_room_close; its members stay in it, and a room
- *           lives as long as it has members. */
+ * Gives     *out, to be released with kelpie_room_close before kelpie_free; its members stay in it,
+ *           and a room lives as long as it has members. */
 KELPIE_API int kelpie_room_open(kelpie *k, kelpie_room **out, const char *name);
 KELPIE_API void kelpie_room_close(kelpie_room *room);
 
-/* Returns   1 joined or left, 0 nothing to do; KELPIE_ECLOSED, KELPIE_EFULL, -ENOMEM. */
+/* Returns   1 joined or left, 0 nothing to do; KELPIE_ECLOSED, KELPIE_EFULL, -ENOMEM;
+ *           KELPIE_EMISUSE for a connection of another server. */
 KELPIE_API int kelpie_room_join(kelpie_room *room, kelpie_conn *conn);
 KELPIE_API int kelpie_room_leave(kelpie_room *room, kelpie_conn *conn);
 
@@ -589,8 +664,9 @@ KELPIE_API size_t kelpie_room_count(const kelpie_room *room); /* open members */
  * ------------------------------------------------------------------------------------ */
 
 /* Calls fn(arg) once after delay_ms, or every delay_ms.
- * Returns   0, -ENOMEM.
- * Gives     *out (may be NULL): valid until it has fired once (after) or is cancelled. */
+ * Returns   0, -ENOMEM; KELPIE_EMISUSE for a delay below 0, or below 1 of kelpie_every.
+ * Gives     *out (may be NULL): valid until it is called (after) or cancelled. kelpie_every may
+ *           be cancelled in fn itself. */
 KELPIE_API int kelpie_after(kelpie *k, kelpie_timer **out, int delay_ms,
                             void (*fn)(void *arg), void *arg);
 KELPIE_API int kelpie_every(kelpie *k, kelpie_timer **out, int delay_ms,

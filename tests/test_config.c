@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "daemon/apply.c"
 #include "daemon/config.c"
 #include "daemon/options.c"
 #include "daemon/settings.c"

@@ -16,19 +16,25 @@ is_listening() {
     [ -s "$work/server.status" ] || has_text "$work/server.err" "listening, port"
 }
 
-# Starts the program with a free port; its standard input is descriptor 9.
-start_example() { # NAME
+is_built() { # NAME
     [ -x "$examples/example_$1" ] || { missing="$missing $1"; return 1; }
+}
+
+# Starts the program with a free port; its standard input is descriptor 9.
+start_example() { # NAME [MORE ARGUMENTS]
+    is_built "$1" || return 1
+    name=$1
+    shift
     rm -f "$work"/server.* "$work/stdin"
     mkfifo "$work/stdin"
     exec 9<>"$work/stdin"
-    spawn server "$examples/example_$1" 127.0.0.1:0 <"$work/stdin"
+    spawn server "$examples/example_$name" 127.0.0.1:0 "$@" <"$work/stdin"
     exec 9>"$work/stdin"
     server=$(cat "$work/server.pid")
-    wait_until "$1 listens" is_listening
+    wait_until "$name listens" is_listening
     port=$(sed -n 's/^listening, port //p' "$work/server.err")
-    [ -n "$port" ] || fail "$1 has ended: $(cat "$work/server.err")"
-    example=$1
+    [ -n "$port" ] || fail "$name has ended: $(cat "$work/server.err")"
+    example=$name
     shown=$((shown + 1))
 }
 
@@ -132,9 +138,34 @@ if start_example poll; then
     expect_typed
 fi
 
+# Behind it an echo, which it reaches by name; then nobody.
+if is_built relay && is_built echo; then
+    spawn echo "$examples/example_echo" 127.0.0.1:0 </dev/null
+    wait_until "the echo listens" test -s "$work/echo.err"
+    target=localhost:$(sed -n 's/^listening, port //p' "$work/echo.err")
+    start_example relay "$target"
+    client anna nc 127.0.0.1 "$port"
+    say anna "through and back"
+    expect anna "through and back"
+    quit anna
+    kill -TERM "$(cat "$work/echo.pid")"
+    wait_end echo
+    spawn late nc -d 127.0.0.1 "$port" </dev/null
+    wait_end late
+    equal "what the client of a relay to nobody reads" "$(cat "$work/late.out")" ""
+    terminate 143
+fi
+
 start_example inside_kqueue && expect_typed
 start_example inside_libuv && expect_ticks tick
 start_example inside_libevent && expect_ticks tick
+start_example inside_glib && expect_ticks tick
 
-[ "$shown" -ge 6 ] || fail "only $shown examples were built; missing:$missing"
+if is_built without_sockets; then
+    "$examples/example_without_sockets" >"$work/tap" || fail "without_sockets: $(cat "$work/tap")"
+    equal "how many checks without_sockets makes" "$(grep -c '^ok - ' "$work/tap")" 3
+    shown=$((shown + 1))
+fi
+
+[ "$shown" -ge 8 ] || fail "only $shown examples were built; missing:$missing"
 echo "examples: $shown ran; not built:${missing:- none}"

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "daemon/apply.c"
 #include "daemon/config.c"
 #include "daemon/options.c"
 #include "daemon/settings.c"
@@ -217,6 +218,22 @@ given_every_flag_when_parsed_then_every_value_arrives(void **state)
     assert_string_equal(o.user, "nobody");
     kd_options_clear(&o);
 
+    assert_parses(&o, "--max-outbound none --refused-text no --soft-outbox 1K "
+                      "--slow-reader 7s --max-outbox-total 1G --half-close-timeout 1s s");
+    assert_int_equal(o.server.max_outbound, -1);
+    assert_string_equal(o.server.refused_text, "no\n");
+    assert_int_equal(o.server.soft_outbox, 1024);
+    assert_int_equal(o.server.slow_reader_ms, 7000);
+    assert_int_equal(o.server.max_outbox_total, 1 << 30);
+    assert_int_equal(o.server.half_close_timeout_ms, 1000);
+    kd_options_clear(&o);
+
+    assert_parses(&o, "--load-timeout 1m --retire-timeout none --probation 20s s");
+    assert_int_equal(o.server.load_timeout_ms, 60000);
+    assert_int_equal(o.server.retire_timeout_ms, -1);
+    assert_int_equal(o.server.probation_ms, 20000);
+    kd_options_clear(&o);
+
     assert_parses(&o, "--log-level debug --log-format json --log-file /tmp/l --allow io "
                       "--allow os -w s");
     assert_true(o.watch);
@@ -300,6 +317,15 @@ given_bad_values_when_parsed_then_a_sentence_says_what_to_write(void **state)
         "--allow everything s", EX_USAGE,
         "--allow: 'everything' is unknown; write one of io, os, debug, cmodules");
     assert_refused("--user= s", EX_USAGE, "--user: its value is empty");
+    assert_refused("--max-outbound 0 s", EX_USAGE,
+                   "--max-outbound: '0' is out of range; write 1 to 1000000, or none if "
+                   "scripts may open none");
+    assert_refused("--probation none s", EX_USAGE,
+                   "--probation: 'none' is not understood; write seconds, such as 30, "
+                   "0.5, 30s, or 500ms");
+    assert_refused("--soft-outbox 2K --max-outbox 1K --max-message 1K s", EX_USAGE,
+                   "--soft-outbox is more than --max-outbox: nobody would ever be a slow "
+                   "reader");
     assert_refused(
         "--max-message 2M --max-outbox 1M s", EX_USAGE,
         "--max-message is more than --max-outbox: such a message could never be "
@@ -339,6 +365,93 @@ given_every_setting_when_help_is_asked_for_then_it_is_in_it(void **state)
     free(text);
 }
 
+/* ---- the library's options ----------------------------------------------------------- */
+
+/* Returns the text of struct kelpie_options in the header, without comments. */
+static char *
+read_struct(void)
+{
+    static char text[1 << 17];
+    FILE *file = fopen(KELPIE_SOURCE_DIR "/include/kelpie.h", "r");
+
+    assert_non_null(file);
+    size_t len = fread(text, 1, sizeof(text) - 1, file);
+    assert_int_equal(fclose(file), 0);
+    assert_in_range(len, 1, sizeof(text) - 2);
+    char *start = strstr(text, "struct kelpie_options {");
+    assert_non_null(start);
+    start += strlen("struct kelpie_options {");
+    char *end = strstr(start, "\n};");
+    assert_non_null(end);
+    *end = '\0';
+    for (char *comment; (comment = strstr(start, "/*")) != NULL;) {
+        char *after = strstr(comment, "*/");
+        assert_non_null(after);
+        memset(comment, ' ', (size_t)(after + 2 - comment));
+    }
+    return start;
+}
+
+/* Cuts the name out of one declaration: "int a", "char *b", "void (*c)(int)". */
+static const char *
+name_of(char *declaration)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz_0123456789";
+    char *name = strstr(declaration, "(*");
+
+    if (name != NULL) {
+        name += 2;
+    } else {
+        name = declaration + strlen(declaration);
+        while (name > declaration && strchr(letters, name[-1]) != NULL)
+            name--;
+    }
+    name[strspn(name, letters)] = '\0';
+    return name;
+}
+
+/* The members that are no setting, since the daemon fills them in itself. */
+static bool
+is_own_business(const char *member)
+{
+    static const char *const own[] = {
+        "size",      "alloc",           "alloc_arg", "log",          "log_arg", "print",
+        "print_arg", "watchdog_signal", "on_stuck",  "on_stuck_arg", "now_ns",  "now_arg",
+    };
+
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+        if (strcmp(own[i], member) == 0)
+            return true;
+    return false;
+}
+
+static void
+given_the_options_of_the_library_when_compared_then_each_can_be_set(void **state)
+{
+    (void)state;
+    size_t n = 0, n_own = 0;
+
+    for (char *declaration = strtok(read_struct(), ";"); declaration != NULL;
+         declaration = strtok(NULL, ";")) {
+        const char *member = name_of(declaration), *nearest;
+        char setting[64];
+        if (*member == '\0')
+            continue; /* what is behind the last one */
+        n++;
+        snprintf(setting, sizeof(setting), "%s", member);
+        char *unit = strstr(setting, "_ms");
+        if (unit != NULL && unit[3] == '\0')
+            *unit = '\0';
+        if (is_own_business(member))
+            n_own++;
+        else if (kd_setting_find(setting, &nearest) == NULL)
+            fail_msg("kelpie_options.%s: there is no setting '%s'", member, setting);
+    }
+
+    assert_int_equal(n_own, 12); /* none is left over */
+    assert_in_range(n, 33, 100); /* the struct was read to its end */
+}
+
 int
 main(void)
 {
@@ -359,6 +472,8 @@ main(void)
         cmocka_unit_test(
             given_long_messages_alone_when_parsed_then_outboxes_grow_with_them),
         cmocka_unit_test(given_every_setting_when_help_is_asked_for_then_it_is_in_it),
+        cmocka_unit_test(
+            given_the_options_of_the_library_when_compared_then_each_can_be_set),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -106,6 +106,15 @@ on_status(void *arg)
     kd_announce_status(&run->log, run->k, (long)(now_seconds() - run->started));
 }
 
+static void
+on_reload(kelpie *k, const struct kelpie_change *change, void *arg)
+{
+    struct run *run = arg;
+
+    (void)k;
+    kd_notify_status(&run->notify, change->text);
+}
+
 static int
 open_signals(struct run *run)
 {
@@ -143,6 +152,8 @@ on_stuck(void *arg, const char *what, const char *place)
 static int
 make_server(struct run *run)
 {
+    static const struct kelpie_handlers handlers = {.size = sizeof(handlers),
+                                                    .on_reload = on_reload};
     struct kelpie_options server = run->options->server;
     size_t files = kd_privileges_raise_files();
     size_t clients = server.max_clients > 0 ? (size_t)server.max_clients : 0;
@@ -159,6 +170,8 @@ make_server(struct run *run)
     server.on_stuck = on_stuck;
     server.on_stuck_arg = run;
     int rc = kelpie_new(&run->k, &server);
+    if (rc == 0)
+        rc = kelpie_set_handlers(run->k, &handlers, run);
     if (rc == 0)
         return EX_OK;
     kd_log_write(&run->log, KELPIE_LOG_ERROR, "start: %s", kelpie_strerror(rc));

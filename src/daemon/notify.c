@@ -5,13 +5,15 @@
  *
  *     READY=1      the server listens and its scripts serve
  *     WATCHDOG=1   the loop turns: at twice the pace that $WATCHDOG_USEC asks for
+ *     STATUS=...   what has come of a reload or roll-back: the sentence of the log
  *     STOPPING=1   the drain has begun
  *
  * It is a dozen lines of POSIX, hence no dependency. A supervisor that does not listen costs
  * one line in the log and nothing else: the daemon serves all the same.
  *
- * A reload is not told: `kelpie reload` waits for its true result, which is more than a
- * message to the supervisor could say.
+ * That a reload begins is not told (RELOADING=1): `kelpie reload`, which the unit runs for it,
+ * waits for the true result, which is more than a message to the supervisor could say. The
+ * status tells of those that nobody has waited for.
  */
 #include "notify.h"
 
@@ -19,6 +21,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -118,6 +121,17 @@ kd_notify_ready(struct kd_notify *notify, kelpie *k)
     notify->is_ready = true;
     tell(notify, "READY=1");
     return 0;
+}
+
+void
+kd_notify_status(struct kd_notify *notify, const char *text)
+{
+    char message[512];
+
+    if (!notify->is_ready)
+        return;
+    snprintf(message, sizeof(message), "STATUS=%.*s", (int)strcspn(text, "\n"), text);
+    tell(notify, message);
 }
 
 void

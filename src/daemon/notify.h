@@ -25,6 +25,9 @@ void kd_notify_init(struct kd_notify *notify, struct kd_log *log);
  * Returns   0; -ENOMEM. */
 int kd_notify_ready(struct kd_notify *notify, kelpie *k);
 
+/* Says how it goes: the first line of text, which is printable. */
+void kd_notify_status(struct kd_notify *notify, const char *text);
+
 /* Says that the end has begun. */
 void kd_notify_stopping(struct kd_notify *notify);
 

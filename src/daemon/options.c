@@ -65,11 +65,11 @@ help_line(FILE *out, const struct kd_setting *setting)
     snprintf(flags, sizeof(flags), "%s--%s%s%s", letter, setting->name,
              setting->value != NULL ? " " : "",
              setting->value != NULL ? setting->value : "");
-    fprintf(out, "  %-28s", flags);
+    fprintf(out, "  %-30s", flags);
     for (const char *p = setting->help; *p != '\0'; p++) {
         fputc(*p, out);
         if (*p == '\n')
-            fprintf(out, "  %-28s", "");
+            fprintf(out, "  %-30s", "");
     }
     fputc('\n', out);
 }
@@ -323,6 +323,22 @@ check_flags(struct kd_options *options)
     return 0;
 }
 
+/* Who is refused reads a line. */
+static int
+end_line(char **text)
+{
+    size_t len = *text != NULL ? strlen(*text) : 0;
+
+    if (len == 0 || (*text)[len - 1] == '\n')
+        return 0;
+    char *line = realloc(*text, len + 2);
+    if (line == NULL)
+        return -1;
+    memcpy(line + len, "\n", 2);
+    *text = line;
+    return 0;
+}
+
 /* Fills in what depends on other values. An outbox has to take more than one of the longest
  * messages, or raising max-message alone would be of no use. */
 static int
@@ -331,8 +347,9 @@ finish(struct kd_options *options)
     struct kelpie_options *server = &options->server;
 
     options->listen_is_default = options->listen.n == 0;
-    if (options->listen_is_default &&
-        kd_list_add(&options->listen, DEFAULT_ADDRESS, KD_FROM_FLAGS) < 0)
+    if (end_line(&options->refused_text) < 0 ||
+        (options->listen_is_default &&
+         kd_list_add(&options->listen, DEFAULT_ADDRESS, KD_FROM_FLAGS) < 0))
         return kd_setting_fail(options, "out of memory");
     if (server->max_outbox == 0 && server->max_message > ((size_t)1 << 18) &&
         server->max_message <= SIZE_MAX / 4)
@@ -340,8 +357,13 @@ finish(struct kd_options *options)
     if (server->max_outbox > 0 && server->max_message > server->max_outbox)
         return kd_setting_fail(options, "--max-message is more than --max-outbox: such a "
                                         "message could never be sent");
+    if (server->max_outbox > 0 && server->soft_outbox > server->max_outbox)
+        return kd_setting_fail(options, "--soft-outbox is more than --max-outbox: nobody "
+                                        "would ever be a slow reader");
     server->allow = (const char *const *)options->allow.items;
-    server->probation_ms = options->no_rollback ? -1 : 0;
+    server->refused_text = options->refused_text;
+    if (options->no_rollback)
+        server->probation_ms = -1;
     server->fastopen = options->fastopen ? FASTOPEN_QUEUE : 0;
     server->log_level = (enum kelpie_level)options->log_level;
     return 0;
@@ -380,6 +402,7 @@ kd_options_clear(struct kd_options *options)
     kd_list_clear(&options->listen);
     kd_list_clear(&options->allow);
     free(options->script);
+    free(options->refused_text);
     free(options->log_file);
     free(options->user);
     free(options->control);

@@ -40,12 +40,13 @@ struct kd_options {
     enum kd_command command;
     const char *program;          /* argv[0] */
     char *script;                 /* file or folder; NULL: none was given */
-    struct kelpie_options server; /* allow borrows from the list below */
+    struct kelpie_options server; /* allow and refused_text borrow from those below */
     struct kd_list listen;        /* addresses; never empty after kd_options_parse */
     bool listen_is_default;       /* nobody has asked for them */
     struct kd_list allow;
     int log_level;  /* enum kelpie_level */
     int log_format; /* enum kd_log_format */
+    char *refused_text;
     char *log_file; /* NULL: standard error */
     char *user;     /* NULL: stay who we are */
     char *config;   /* NULL: no configuration file */

@@ -25,7 +25,7 @@ struct kd_setting {
     const char *name; /* long flag without its dashes; in files with _ for - */
     char letter;      /* short flag; 0: none */
     enum kd_kind kind;
-    bool may_be_none;           /* "none" switches the limit off */
+    const char *none;           /* what "none" is for; NULL: it is refused */
     bool is_flag_only;          /* makes no sense in a configuration file */
     size_t offset;              /* of the member in struct kd_options */
     uint64_t min, max;          /* of numbers */

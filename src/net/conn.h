@@ -43,6 +43,7 @@ struct kelpie_conn {
     struct kp_listener *listener; /* NULL for adopted ones without a name */
     void *user;                   /* of kelpie_conn_set_user */
     void *script;                 /* of the script layer; it frees it in on_gone */
+    void *own;                    /* of the server: handlers in C of its own, or NULL */
 
     enum kp_conn_state state;
     unsigned blocks;        /* enum kp_conn_block */
@@ -74,7 +75,7 @@ struct kelpie_conn {
     struct kp_frame_state frame;
     size_t max_message;
     struct kp_buf input; /* what is not yet delivered; empty while idle */
-    size_t lingered;     /* bytes discarded while lingering */
+    uint32_t lingered;   /* bytes discarded while lingering */
     int error;           /* 0, or the errno that ends it after its messages */
 
     /* output */

@@ -435,7 +435,7 @@ serve_lingering(struct kelpie_conn *conn)
         return;
     }
     if (n > 0)
-        conn->lingered += (size_t)n;
+        conn->lingered += (uint32_t)n;
     if (n <= 0 || conn->lingered >= KP_LINGER_BYTES)
         kp_conn_drop(conn, conn->reason, false);
     else if (n == KP_NET_SCRATCH_SIZE || conn->saw_eof)

@@ -140,7 +140,7 @@ note_written(struct kelpie_conn *conn, size_t n)
 void
 kp_conn_flush(struct kelpie_conn *conn)
 {
-    if (conn->outbox.len == 0 || conn->write_blocked)
+    if (conn->outbox.len == 0 || conn->write_blocked || kp_transport_is_writing(conn))
         return;
     ssize_t n = kp_transport_flush(conn);
     if (n > 0) {

@@ -109,6 +109,8 @@ struct kp_net {
     bool is_late;
     struct kp_delivery *delivery; /* while on_message runs; private to conn_read.c */
 
+    bool in_host; /* a function of struct kelpie_transport is on the stack */
+
     struct kp_map rooms;
     size_t n_rooms;
     size_t room_bytes;   /* of all rooms and memberships */

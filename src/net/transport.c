@@ -98,20 +98,40 @@ kp_transport_recv(struct kelpie_conn *conn, void *buf, size_t size)
     return (ssize_t)n;
 }
 
+/* The host may do anything in its write: what it sends to this connection stays behind what
+ * is being written, and when it drops the connection, the bytes of the window are gone. */
 static ssize_t
 send_to_host(void *arg, const struct iovec *iov, int n_iov)
 {
-    struct kp_detached *detached = arg;
+    struct kelpie_conn *conn = arg;
+    struct kp_detached *detached = conn->detached;
     size_t written = 0;
 
     for (int i = 0; i < n_iov; i++) {
         size_t len = iov[i].iov_len;
         size_t n = detached->calls.write(detached->arg, iov[i].iov_base, len);
+        if (conn->state == KP_CONN_CLOSED)
+            return -ECONNRESET;
         written += n < len ? n : len;
         if (n < len)
             break;
     }
     return written > 0 ? (ssize_t)written : -EAGAIN;
+}
+
+static ssize_t
+flush_to_host(struct kelpie_conn *conn)
+{
+    struct kp_net *net = conn->net;
+    struct kp_detached *detached = conn->detached;
+    bool was_in_host = net->in_host;
+
+    detached->is_writing = true;
+    net->in_host = true;
+    ssize_t n = kp_outbox_flush_to(&conn->outbox, &net->env->mem, send_to_host, conn);
+    net->in_host = was_in_host;
+    detached->is_writing = false;
+    return n;
 }
 
 ssize_t
@@ -121,7 +141,13 @@ kp_transport_flush(struct kelpie_conn *conn)
 
     if (conn->detached == NULL)
         return kp_outbox_flush(&conn->outbox, &env->mem, &env->sys, conn->source.fd);
-    return kp_outbox_flush_to(&conn->outbox, &env->mem, send_to_host, conn->detached);
+    return flush_to_host(conn);
+}
+
+bool
+kp_transport_is_writing(const struct kelpie_conn *conn)
+{
+    return conn->detached != NULL && conn->detached->is_writing;
 }
 
 int
@@ -146,8 +172,12 @@ kp_detached_close(struct kelpie_conn *conn)
     if (detached == NULL)
         return;
     conn->detached = NULL;
-    if (detached->calls.closed != NULL)
+    if (detached->calls.closed != NULL) {
+        bool was_in_host = conn->net->in_host;
+        conn->net->in_host = true;
         detached->calls.closed(detached->arg, conn->reason);
+        conn->net->in_host = was_in_host;
+    }
     kp_buf_clear(&detached->fed, mem);
     kp_mem_free(mem, detached, sizeof(*detached));
 }

@@ -17,6 +17,7 @@ struct kp_detached {
     void *arg;
     struct kp_buf fed; /* not read yet */
     bool ended;        /* nothing more will be fed */
+    bool is_writing;   /* calls.write is on the stack */
 };
 
 /* Opens a connection without a socket.
@@ -36,6 +37,10 @@ ssize_t kp_transport_recv(struct kelpie_conn *conn, void *buf, size_t size);
 
 /* Writes of the outbox what is taken, as kp_outbox_flush. */
 ssize_t kp_transport_flush(struct kelpie_conn *conn);
+
+/* Returns whether kp_transport_flush of this connection is on the stack: the host, in its
+ * write, sends more. */
+bool kp_transport_is_writing(const struct kelpie_conn *conn);
 
 /* Wants to be told of KP_READ or KP_WRITE from now on. Returns 0, -ENOMEM. */
 int kp_transport_watch(struct kelpie_conn *conn, enum kp_filter filter);

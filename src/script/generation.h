@@ -122,7 +122,11 @@ struct kp_generation *kp_generation_of(lua_State *L);
 /* Raises "NAME: not allowed while loading; ..." when the generation is being staged. */
 void kp_generation_check_serving(lua_State *L, const char *name);
 
-/* Returns the handlers for a connection: those of its listener's name, or the main ones. */
+/* Returns the handlers of that name in handlers.listeners, or NULL. */
+struct kp_handlers *kp_generation_named(struct kp_generation *gen, const char *name);
+
+/* Returns the handlers for a connection (NULL: none): those of its listener's name, or the
+ * main ones; for an outbound one those of its own name, or NULL. */
 struct kp_handlers *kp_generation_handlers(struct kp_generation *gen,
                                            const struct kelpie_conn *conn);
 

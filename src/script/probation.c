@@ -70,7 +70,7 @@ is_worse(const struct kp_generation *now, const struct kp_generation *before)
                                      (double)now->errors / (double)now->calls / 2;
 }
 
-static void
+static int
 roll_back_by_itself(struct kp_script *script)
 {
     const struct kp_generation *gen = script->live;
@@ -79,17 +79,20 @@ roll_back_by_itself(struct kp_script *script)
     snprintf(why, sizeof why,
              "%" PRIu64 " of %" PRIu64 " handler calls raised; first: %s", gen->errors,
              gen->calls, gen->first_error);
-    script->roll_back_failed = kp_rollback(script, why) != 0; /* it was reported */
+    int rc = kp_rollback(script, why);
+    script->roll_back_failed = rc < 0;
+    return rc < 0 ? rc : 1;
 }
 
-void
+int
 kp_probation_run(struct kp_script *script)
 {
     if (!script->previous || script->in_call)
-        return;
+        return 0;
     if (script->limits.rolls_back_itself && !script->roll_back_failed &&
         is_worse(script->live, script->previous))
-        roll_back_by_itself(script);
-    else if (is_over(script))
+        return roll_back_by_itself(script);
+    if (is_over(script))
         kp_probation_end(script);
+    return 0;
 }

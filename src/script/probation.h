@@ -23,7 +23,8 @@ int kp_probation_start(struct kp_script *script) KP_MUST_CHECK;
 void kp_probation_end(struct kp_script *script);
 
 /* A phase of the step, when no handler runs: rolls back when the new generation is worse than
- * the one before, and ends a probation that is over. */
-void kp_probation_run(struct kp_script *script);
+ * the one before, and ends a probation that is over.
+ * Returns   1 when it has rolled back; 0 when there was no reason to; why that failed. */
+int kp_probation_run(struct kp_script *script);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * control.c - the control socket: its clients, and when they are answered
+ * control.c - the control socket: who may come in, and when who waits is answered
  *
  * A unix socket beside the listeners, for the operator and for programs that deploy. Who is
  * connected here is no client of the server: it is not counted, scripts do not see it, and
@@ -16,8 +16,7 @@
  * The socket is bound, then made mode 0600, and only then listens: there is no moment in
  * which somebody else can connect.
  *
- * The clients are places in a fixed array. As with connections, nothing is freed and no
- * descriptor is closed inside a batch: a client is marked, and goes at the end of the step.
+ * The clients are places in a fixed array (control_client.c).
  */
 #include "control.h"
 
@@ -30,177 +29,6 @@
 #define ACCEPTS   4                              /* per step */
 #define PAUSE_NS  (UINT64_C(200) * KP_NS_PER_MS) /* after an accept without descriptors */
 #define SOCK_MODE 0600
-
-/* ---- what clients read ---------------------------------------------------------------- */
-
-/* No event reaches it any more; its descriptor is closed at the end of the step. */
-static void
-drop(struct kp_control_client *client)
-{
-    kp_loop_remove(&client->control->k->loop, &client->source);
-    client->is_gone = true;
-    client->ask = KP_ASK_NOTHING;
-}
-
-void
-kp_control_put(struct kp_control_client *client, const void *bytes, size_t len)
-{
-    struct kp_env *env = &client->control->k->env;
-
-    if (client->is_gone)
-        return;
-    bool is_full = kp_buf_len(&client->out) + len > KP_CONTROL_OUT;
-    if (!is_full && kp_buf_append(&client->out, &env->mem, bytes, len) == 0)
-        return;
-    kp_log_write(&env->log, KELPIE_LOG_WARN, "control: a client was dropped: %s",
-                 is_full ? "it does not read its answers" : "out of memory");
-    drop(client);
-}
-
-/* Escapes in pieces, so that a line may be of any length. */
-static void
-put_escaped(struct kp_control_client *client, const char *text, size_t len)
-{
-    char escaped[4 * 128 + 8];
-
-    for (size_t n; len > 0; text += n, len -= n) {
-        n = len < 128 ? len : 128;
-        kp_control_put(client, escaped, kp_log_escape(escaped, sizeof(escaped), text, n));
-    }
-}
-
-void
-kp_control_say(struct kp_control_client *client, const char *format, ...)
-{
-    char line[1024];
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(line, sizeof(line), format, args);
-    va_end(args);
-    put_escaped(client, line, strlen(line));
-    kp_control_put(client, "\n", 1);
-}
-
-void
-kp_control_text(struct kp_control_client *client, const char *text)
-{
-    while (*text != '\0') {
-        size_t len = strcspn(text, "\n");
-
-        kp_control_put(client, " ", 1);
-        kp_control_put(client, text, len);
-        kp_control_put(client, "\n", 1);
-        text += text[len] == '\n' ? len + 1 : len;
-    }
-}
-
-/* Sends what can be sent. */
-static void
-flush(struct kp_control_client *client)
-{
-    kelpie *k = client->control->k;
-    size_t len = kp_buf_len(&client->out);
-
-    if (client->is_gone)
-        return;
-    if (len > 0) {
-        /* The bytes are only read; struct iovec has no const. */
-        struct iovec iov = {.iov_base = client->out.data + client->out.start,
-                            .iov_len = len};
-        ssize_t n = kp_sys_send(&k->env.sys, client->source.fd, &iov, 1);
-        if (n > 0)
-            kp_buf_consume(&client->out, &k->env.mem, (size_t)n);
-        else if (n != -EAGAIN) {
-            drop(client);
-            return;
-        }
-    }
-    bool is_waiting = kp_buf_len(&client->out) > 0;
-    if (kp_loop_watch(&k->loop, &client->source, KP_WRITE, is_waiting ? KP_LEVEL : KP_OFF,
-                      0) < 0)
-        drop(client);
-    else if (client->is_ended && !is_waiting && client->ask == KP_ASK_NOTHING)
-        drop(client);
-}
-
-/* ---- what clients write --------------------------------------------------------------- */
-
-/* Takes the first line out of the input, into line. At the end of the input, what is left is
- * a line. */
-static bool
-take_line(struct kp_control_client *client, char line[KP_CONTROL_LINE])
-{
-    const char *newline = memchr(client->in, '\n', client->n_in);
-    size_t len = newline != NULL ? (size_t)(newline - client->in) : client->n_in;
-
-    if (client->n_in == 0 || (newline == NULL && !client->is_ended))
-        return false;
-    memcpy(line, client->in, len);
-    line[len] = '\0';
-    client->n_in -= newline != NULL ? len + 1 : len;
-    memmove(client->in, client->in + len + 1, client->n_in);
-    return true;
-}
-
-static void
-obey_lines(struct kp_control_client *client)
-{
-    char line[KP_CONTROL_LINE];
-
-    while (client->ask == KP_ASK_NOTHING && !client->is_gone && take_line(client, line))
-        kp_control_obey(client, line);
-    /* One place is for the NUL that ends a last line without newline. */
-    if (!client->is_gone && client->n_in >= KP_CONTROL_LINE - 1 &&
-        client->ask == KP_ASK_NOTHING) {
-        kp_control_say(client, "error too long: a command has at most %d bytes",
-                       KP_CONTROL_LINE - 2);
-        client->n_in = 0;
-        client->is_ended = true;
-    }
-}
-
-/* Reads only while nothing is being waited for: then the input stays bounded. */
-static void
-watch_input(struct kp_control_client *client)
-{
-    bool wants = !client->is_ended && client->ask == KP_ASK_NOTHING;
-
-    if (!client->is_gone && kp_loop_watch(&client->control->k->loop, &client->source,
-                                          KP_READ, wants ? KP_LEVEL : KP_OFF, 0) < 0)
-        drop(client);
-}
-
-static void
-read_input(struct kp_control_client *client)
-{
-    struct kp_sys *sys = &client->control->k->env.sys;
-    size_t room = KP_CONTROL_LINE - 1 - client->n_in;
-
-    ssize_t n = kp_sys_recv(sys, client->source.fd, client->in + client->n_in, room);
-    if (n == -EAGAIN)
-        return;
-    if (n < 0) {
-        drop(client);
-        return;
-    }
-    if (n == 0)
-        client->is_ended = true;
-    client->n_in += (size_t)n;
-    obey_lines(client);
-}
-
-static void
-on_client_event(void *arg, const struct kp_event *event)
-{
-    struct kp_control_client *client = arg;
-
-    if (event->watch_failed)
-        drop(client);
-    else if (event->filter == KP_READ)
-        read_input(client);
-    /* KP_WRITE: the end of the step sends. */
-}
 
 /* ---- accepting ------------------------------------------------------------------------ */
 
@@ -234,15 +62,8 @@ welcome(struct kp_control *control, int fd)
         refuse(&k->env.sys, fd);
         return;
     }
-    memset(client, 0, sizeof(*client));
-    client->control = control;
-    kp_source_init(&client->source);
-    if (kp_loop_add(&k->loop, &client->source, fd, on_client_event, client) < 0) {
-        client->source.fd = -1;
+    if (kp_control_client_open(client, control, fd) < 0)
         (void)kp_sys_close(&k->env.sys, fd); /* it was in no batch yet */
-        return;
-    }
-    watch_input(client);
 }
 
 static void
@@ -323,8 +144,12 @@ serve_ask(kelpie *k, enum kp_ask ask, int (*fn)(struct kp_script *script))
     if (!is_asked(k->control, ask))
         return;
     int rc = fn(&k->script);
-    if (rc != -EBUSY)
+    if (rc == -EBUSY)
+        return;
+    if (ask == KP_ASK_DRY_RUN)
         kp_control_answer(k, ask, rc);
+    else
+        kp_requests_done(k, ask, rc);
 }
 
 static void
@@ -350,27 +175,6 @@ refuse_all(kelpie *k)
     }
 }
 
-static void
-reap(struct kp_control_client *client)
-{
-    struct kp_env *env = &client->control->k->env;
-
-    (void)kp_sys_close(&env->sys, client->source.fd);
-    client->source.fd = -1;
-    kp_buf_clear(&client->out, &env->mem);
-}
-
-/* What was behind a command that is answered now, output, and the end. */
-static void
-finish_client(struct kp_control_client *client)
-{
-    obey_lines(client);
-    watch_input(client);
-    flush(client);
-    if (client->is_gone)
-        reap(client);
-}
-
 void
 kp_control_serve(kelpie *k)
 {
@@ -387,7 +191,7 @@ kp_control_serve(kelpie *k)
     }
     for (size_t i = 0; i < KP_CONTROL_CLIENTS; i++)
         if (control->clients[i].source.fd >= 0)
-            finish_client(&control->clients[i]);
+            kp_control_client_serve(&control->clients[i]);
 }
 
 /* ---- open and close ------------------------------------------------------------------- */
@@ -474,6 +278,10 @@ kelpie_control(kelpie *k, const char *path)
     const char *cause = NULL;
     struct kp_address address;
 
+    if (path == NULL)
+        return kp_server_fail_null(k, "control: the path");
+    if (k->is_draining)
+        return kp_server_fail(k, KELPIE_ECLOSED, "control %s: the server ends", path);
     if (k->control != NULL)
         return kp_server_fail(k, -EEXIST, "control %s: there is a control socket already",
                               path);
@@ -499,14 +307,9 @@ kp_control_close(kelpie *k)
     if (control == NULL)
         return;
     refuse_all(k);
-    for (size_t i = 0; i < KP_CONTROL_CLIENTS; i++) {
-        struct kp_control_client *client = &control->clients[i];
-        if (client->source.fd < 0)
-            continue;
-        flush(client);
-        kp_loop_remove(&k->loop, &client->source);
-        reap(client);
-    }
+    for (size_t i = 0; i < KP_CONTROL_CLIENTS; i++)
+        if (control->clients[i].source.fd >= 0)
+            kp_control_client_close(&control->clients[i]);
     kp_timer_cancel(&k->timers, &control->accept_timer);
     kp_loop_remove(&k->loop, &control->source);
     kp_unix_file_unlink(&control->file, &k->env);

@@ -1,8 +1,8 @@
 /*
  * control.h - the control socket: what the operator asks a running server
  *
- * Private to src/server. control.c has the socket and its clients, control_commands.c what
- * they may say.
+ * Private to src/server. control.c has the socket, control_client.c one client and its lines,
+ * control_commands.c what they may say.
  */
 #ifndef KP_CONTROL_H
 #define KP_CONTROL_H
@@ -49,11 +49,25 @@ struct kp_control {
  * and kelpie_rollback do; looks at probations; sends; frees who is gone. Does nothing without a control socket. */
 void kp_control_serve(kelpie *k);
 
+/* requests.c: a reload or roll-back is done; tells who waits for that here, and the host. */
+void kp_requests_done(kelpie *k, enum kp_ask ask, int rc);
+
 /* Answers everybody who waits for that. rc is the result, script->error its sentence. */
 void kp_control_answer(kelpie *k, enum kp_ask ask, int rc);
 
 /* Closes the control socket: who still waits is told that the server ends. */
 void kp_control_close(kelpie *k);
+
+/* control_client.c: a client takes a place and a connected socket.
+ * Returns   0; -ENOMEM: the place is free, the socket the caller's. */
+int kp_control_client_open(struct kp_control_client *client, struct kp_control *control,
+                           int fd) KP_MUST_CHECK;
+
+/* In each step: what was behind a command that is answered now, output, and the end. */
+void kp_control_client_serve(struct kp_control_client *client);
+
+/* Sends what can be sent and closes it, outside of a batch. */
+void kp_control_client_close(struct kp_control_client *client);
 
 /* Appends to what the client reads. A client that leaves too much unread, and one for whom
  * there is no memory, is gone. say: one line, escaped; put: bytes as they are; text: each

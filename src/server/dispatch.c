@@ -9,26 +9,49 @@
  * Where the host wants messages itself, each of them begins in the net; else Lua goes on to
  * the next one without leaving the handler's coroutine (next_message).
  *
+ * A connection that the host has opened has handlers of its own (host_connect.c), and no
+ * script hears of it; one that a script has opened is no business of the host.
+ *
  * A connection that the host closes in on_connect is none for the script: it hears neither of
  * the connect nor of the disconnect.
  *
  * A disconnect can be put off by a handler that is suspended. The host is told at the first
  * time, the script when it is ready, each exactly once.
  */
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "server.h"
 
 /* Logs what a C handler returned. Returns whether Lua shall see the event. */
 static bool
 host_passes(kelpie *k, const char *handler, struct kelpie_conn *conn, int result)
 {
+    char peer[KP_ADDRESS_TEXT_SIZE], number[32] = "connection to";
+
     if (result == KELPIE_PASS)
         return true;
     if (result >= 0)
         return false;
-    kp_log_write(&k->env.log, KELPIE_LOG_ERROR, "%s of the host: %s (client #%u)",
-                 handler, kelpie_strerror(result), conn->number);
+    kp_peer_format(peer, &conn->peer);
+    if (!conn->outbound)
+        snprintf(number, sizeof(number), "client #%" PRIu32, conn->number);
+    kp_log_write(&k->env.log, KELPIE_LOG_ERROR, "%s of the host: %s (%s %s)", handler,
+                 kelpie_strerror(result), number, peer);
     kp_conn_close(conn, "handler error");
     return false;
+}
+
+/* Returns the handlers in C of a connection: one that the host has opened has its own, of one
+ * that a script has opened the host hears nothing. */
+static const struct kp_host_handlers *
+host_of(const kelpie *k, const struct kelpie_conn *conn)
+{
+    static const struct kp_host_handlers none = {.arg = NULL};
+
+    if (conn->own != NULL)
+        return conn->own;
+    return conn->outbound ? &none : &k->host;
 }
 
 static void
@@ -46,9 +69,9 @@ dispatch_connect(void *arg, struct kelpie_conn *conn)
 {
     kelpie *k = arg;
 
-    if (k->handlers.on_connect != NULL) {
+    if (k->host.calls.on_connect != NULL) {
         k->in_handler = true;
-        int result = k->handlers.on_connect(conn, k->handlers_arg);
+        int result = k->host.calls.on_connect(conn, k->host.arg);
         k->in_handler = false;
         if (!host_passes(k, "on_connect", conn, result) && kp_conn_is_open(conn))
             return;
@@ -63,15 +86,16 @@ static void
 dispatch_message(void *arg, struct kelpie_conn *conn, const void *message, size_t len)
 {
     kelpie *k = arg;
+    const struct kp_host_handlers *host = host_of(k, conn);
 
-    if (k->handlers.on_message != NULL && !conn->outbound) {
+    if (host->calls.on_message != NULL) {
         k->in_handler = true;
-        int result = k->handlers.on_message(conn, message, len, k->handlers_arg);
+        int result = host->calls.on_message(conn, message, len, host->arg);
         k->in_handler = false;
         if (!host_passes(k, "on_message", conn, result))
             return;
     }
-    if (kp_conn_is_open(conn))
+    if (kp_conn_is_open(conn) && conn->own == NULL)
         kp_script_on_message(&k->script, conn, message, len);
 }
 
@@ -87,26 +111,29 @@ static void
 dispatch_drain(void *arg, struct kelpie_conn *conn)
 {
     kelpie *k = arg;
+    const struct kp_host_handlers *host = host_of(k, conn);
 
-    if (k->handlers.on_drain != NULL && !conn->outbound) {
+    if (host->calls.on_drain != NULL) {
         k->in_handler = true;
-        int result = k->handlers.on_drain(conn, k->handlers_arg);
+        int result = host->calls.on_drain(conn, host->arg);
         k->in_handler = false;
         if (!host_passes(k, "on_drain", conn, result))
             return;
     }
-    if (kp_conn_is_open(conn))
+    if (kp_conn_is_open(conn) && conn->own == NULL)
         kp_script_on_drain(&k->script, conn);
 }
 
 static void
 tell_host_of_disconnect(kelpie *k, struct kelpie_conn *conn, const char *reason)
 {
+    const struct kp_host_handlers *host = host_of(k, conn);
+
     conn->host_told = true;
-    if (k->handlers.on_disconnect == NULL || conn->outbound)
+    if (host->calls.on_disconnect == NULL)
         return;
     k->in_handler = true;
-    int result = k->handlers.on_disconnect(conn, reason, k->handlers_arg);
+    int result = host->calls.on_disconnect(conn, reason, host->arg);
     k->in_handler = false;
     if (!host_passes(k, "on_disconnect", conn, result))
         conn->host_done = true;
@@ -119,7 +146,8 @@ dispatch_disconnect(void *arg, struct kelpie_conn *conn, const char *reason)
 
     if (!conn->host_told)
         tell_host_of_disconnect(k, conn, reason);
-    return conn->host_done || kp_script_on_disconnect(&k->script, conn, reason);
+    return conn->host_done || conn->own != NULL ||
+           kp_script_on_disconnect(&k->script, conn, reason);
 }
 
 static void
@@ -128,6 +156,7 @@ dispatch_gone(void *arg, struct kelpie_conn *conn)
     kelpie *k = arg;
 
     kp_script_on_gone(&k->script, conn);
+    kp_host_forget_conn(k, conn);
 }
 
 static bool
@@ -135,7 +164,8 @@ next_message(void *arg, struct kelpie_conn *conn, const void **message, size_t *
 {
     const kelpie *k = arg;
 
-    return k->handlers.on_message == NULL && kp_conn_next_message(conn, message, len);
+    return host_of(k, conn)->calls.on_message == NULL &&
+           kp_conn_next_message(conn, message, len);
 }
 
 static void

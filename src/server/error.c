@@ -13,7 +13,7 @@ static const struct {
     {KELPIE_ECLOSED, "connection closed"}, {KELPIE_EFULL, "outbox full"},
     {KELPIE_ESCRIPT, "script error"},      {KELPIE_EADDRESS, "not an address"},
     {KELPIE_EPROTO, "protocol error"},     {KELPIE_ETOOLONG, "message too long"},
-    {KELPIE_EMISUSE, "not allowed here"},
+    {KELPIE_EMISUSE, "not allowed here"},  {KELPIE_ENAME, "host name not known"},
 };
 
 /* strerror(3) returns constant text for the errno values of the system on all systems that
@@ -38,6 +38,27 @@ kp_server_fail(kelpie *k, int error, const char *format, ...)
     vsnprintf(k->error, sizeof(k->error), format, args);
     va_end(args);
     return error;
+}
+
+int
+kp_server_fail_null(kelpie *k, const char *what)
+{
+    return kp_server_fail(k, KELPIE_EMISUSE, "%s: NULL", what);
+}
+
+int
+kp_server_copy(kelpie *k, void *out, size_t out_size, const void *given, const char *what)
+{
+    size_t size = 0;
+
+    if (given != NULL)
+        memcpy(&size, given, sizeof(size));
+    if (size < sizeof(size) || size > out_size)
+        return kp_server_fail(k, KELPIE_EMISUSE, "%s: a struct of size %zu is not known",
+                              what, size);
+    memset(out, 0, out_size);
+    memcpy(out, given, size);
+    return 0;
 }
 
 const char *

@@ -1,7 +1,8 @@
 /*
  * host_conn.c - connections for the host, in C
  *
- * The public names of what net/ does; nothing is decided here.
+ * The public names of what net/ does; nothing is decided here, but that NULL is a connection
+ * that is gone: so what kelpie_find returns can be handed on as it is.
  */
 #include "server.h"
 
@@ -11,49 +12,64 @@ server_of(const struct kp_net *net)
     return kp_container_of(net, kelpie, net);
 }
 
+static int
+send_bytes(kelpie_conn *conn, const void *bytes, size_t len,
+           int (*fn)(struct kelpie_conn *, const struct iovec *, int))
+{
+    struct iovec part = kp_server_part(bytes, len);
+
+    if (conn == NULL)
+        return KELPIE_ECLOSED;
+    if (bytes == NULL && len > 0)
+        return kp_server_fail_null(server_of(conn->net), "send: the bytes");
+    return fn(conn, &part, 1);
+}
+
 int
 kelpie_conn_send(kelpie_conn *conn, const void *message, size_t len)
 {
-    struct iovec part = kp_server_part(message, len);
-
-    return kp_conn_send(conn, &part, 1);
+    return send_bytes(conn, message, len, kp_conn_send);
 }
 
 int
 kelpie_conn_write(kelpie_conn *conn, const void *bytes, size_t len)
 {
-    struct iovec part = kp_server_part(bytes, len);
-
-    return kp_conn_write(conn, &part, 1);
+    return send_bytes(conn, bytes, len, kp_conn_write);
 }
 
 void
 kelpie_conn_close(kelpie_conn *conn, const char *reason)
 {
-    kp_conn_close(conn, reason != NULL ? reason : "closed");
+    if (conn != NULL)
+        kp_conn_close(conn, reason != NULL ? reason : "closed");
 }
 
 void
 kelpie_conn_abort(kelpie_conn *conn)
 {
-    kp_conn_drop(conn, "aborted", true);
+    if (conn != NULL)
+        kp_conn_drop(conn, "aborted", true);
 }
 
 void
 kelpie_conn_pause(kelpie_conn *conn)
 {
-    kp_conn_pause(conn);
+    if (conn != NULL)
+        kp_conn_pause(conn);
 }
 
 void
 kelpie_conn_resume(kelpie_conn *conn)
 {
-    kp_conn_resume(conn);
+    if (conn != NULL)
+        kp_conn_resume(conn);
 }
 
 void
 kelpie_conn_set_timeout(kelpie_conn *conn, int idle_timeout_ms)
 {
+    if (conn == NULL)
+        return;
     uint64_t ns = idle_timeout_ms < 0 ? 0 : (uint64_t)idle_timeout_ms * KP_NS_PER_MS;
 
     if (idle_timeout_ms == 0)
@@ -62,20 +78,38 @@ kelpie_conn_set_timeout(kelpie_conn *conn, int idle_timeout_ms)
 }
 
 int
+kp_server_read_framing(kelpie *k, struct kp_framing *out, const char *text,
+                       size_t max_message)
+{
+    struct kp_framing parsed;
+
+    if (text == NULL)
+        return kp_server_fail_null(k, "framing");
+    int rc = kp_framing_parse(&parsed, text);
+    if (rc < 0)
+        return kp_server_fail(k, rc,
+                              "framing '%s' is not known; one of line, crlf, raw, "
+                              "netstring, length:4:big, delimiter:TEXT, fixed:16",
+                              text);
+    if (parsed.kind == KP_FRAME_FIXED && max_message > 0 &&
+        parsed.fixed_size > max_message)
+        return kp_server_fail(k, KELPIE_ETOOLONG,
+                              "framing '%s': more bytes than max_message allows", text);
+    *out = parsed;
+    return 0;
+}
+
+int
 kelpie_conn_set_framing(kelpie_conn *conn, const char *framing)
 {
     struct kp_framing parsed;
-    int rc = kp_framing_parse(&parsed, framing);
+    int rc =
+        kp_server_read_framing(server_of(conn->net), &parsed, framing, conn->max_message);
 
     if (rc < 0)
-        return kp_server_fail(server_of(conn->net), rc, "framing '%s' is not known",
-                              framing);
+        return rc;
     if (!kp_conn_is_open(conn))
         return KELPIE_ECLOSED;
-    if (parsed.kind == KP_FRAME_FIXED && parsed.fixed_size > conn->max_message)
-        return kp_server_fail(server_of(conn->net), KELPIE_ETOOLONG,
-                              "framing '%s': more bytes than max_message allows",
-                              framing);
     parsed.deliver_partial = conn->framing.deliver_partial; /* of the handlers table */
     kp_conn_set_framing(conn, &parsed);
     return 0;
@@ -84,32 +118,33 @@ kelpie_conn_set_framing(kelpie_conn *conn, const char *framing)
 uint64_t
 kelpie_conn_id(const kelpie_conn *conn)
 {
-    return conn->id;
+    return conn != NULL ? conn->id : 0;
 }
 
 uint32_t
 kelpie_conn_number(const kelpie_conn *conn)
 {
-    return conn->number;
+    return conn != NULL ? conn->number : UINT32_MAX;
 }
 
 const char *
 kelpie_conn_listener(const kelpie_conn *conn)
 {
-    return conn->listener != NULL ? conn->listener->name : "";
+    return conn != NULL && conn->listener != NULL ? conn->listener->name : "";
 }
 
 kelpie *
 kelpie_conn_server(const kelpie_conn *conn)
 {
-    return server_of(conn->net);
+    return conn != NULL ? server_of(conn->net) : NULL;
 }
 
 const char *
 kelpie_conn_peer(const kelpie_conn *conn)
 {
+    if (conn == NULL)
+        return "";
     kelpie *k = server_of(conn->net);
-
     kp_peer_format(k->peer_text, &conn->peer);
     return k->peer_text;
 }
@@ -117,25 +152,26 @@ kelpie_conn_peer(const kelpie_conn *conn)
 int
 kelpie_conn_is_open(const kelpie_conn *conn)
 {
-    return kp_conn_is_open(conn);
+    return conn != NULL && kp_conn_is_open(conn);
 }
 
 size_t
 kelpie_conn_queued(const kelpie_conn *conn)
 {
-    return conn->outbox.len;
+    return conn != NULL ? conn->outbox.len : 0;
 }
 
 void
 kelpie_conn_set_user(kelpie_conn *conn, void *user)
 {
-    conn->user = user;
+    if (conn != NULL)
+        conn->user = user;
 }
 
 void *
 kelpie_conn_user(const kelpie_conn *conn)
 {
-    return conn->user;
+    return conn != NULL ? conn->user : NULL;
 }
 
 static kelpie_conn *
@@ -163,7 +199,7 @@ kelpie_conns(const kelpie *k, kelpie_conn **out, size_t max)
     size_t cursor = 0, n = 0;
 
     for (; (conn = kp_conns_next(&k->net, &cursor)) != NULL; n++) {
-        if (n < max)
+        if (n < max && out != NULL)
             out[n] = conn;
     }
     return n;
@@ -174,5 +210,7 @@ kelpie_broadcast(kelpie *k, const void *message, size_t len, const kelpie_conn *
 {
     struct iovec part = kp_server_part(message, len);
 
+    if (message == NULL && len > 0)
+        return kp_server_fail_null(k, "broadcast: the message");
     return kp_conns_broadcast(&k->net, &part, 1, true, except);
 }

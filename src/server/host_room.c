@@ -11,6 +11,8 @@
 int
 kelpie_room_open(kelpie *k, kelpie_room **out, const char *name)
 {
+    if (out == NULL || name == NULL)
+        return kp_server_fail_null(k, "room: out or the name");
     int rc = kp_room_open(&k->net, out, name, strlen(name));
 
     if (rc == KELPIE_EFULL)
@@ -21,43 +23,55 @@ kelpie_room_open(kelpie *k, kelpie_room **out, const char *name)
 void
 kelpie_room_close(kelpie_room *room)
 {
-    kp_room_unref(room);
+    if (room != NULL)
+        kp_room_unref(room);
 }
 
 int
 kelpie_room_join(kelpie_room *room, kelpie_conn *conn)
 {
+    if (conn == NULL)
+        return KELPIE_ECLOSED;
+    if (conn->net != room->net)
+        return KELPIE_EMISUSE; /* of another server, and perhaps of another thread */
     return kp_room_join(room, conn);
 }
 
 int
 kelpie_room_leave(kelpie_room *room, kelpie_conn *conn)
 {
-    return kp_room_leave(room, conn);
+    return conn != NULL ? kp_room_leave(room, conn) : 0;
+}
+
+static int
+send_parts(kelpie_room *room, const void *bytes, size_t len, bool wrap,
+           const kelpie_conn *except)
+{
+    struct iovec part = kp_server_part(bytes, len);
+
+    if (bytes == NULL && len > 0)
+        return KELPIE_EMISUSE;
+    return kp_room_send(room, &part, 1, wrap, except);
 }
 
 int
 kelpie_room_send(kelpie_room *room, const void *message, size_t len,
                  const kelpie_conn *except)
 {
-    struct iovec part = kp_server_part(message, len);
-
-    return kp_room_send(room, &part, 1, true, except);
+    return send_parts(room, message, len, true, except);
 }
 
 int
 kelpie_room_write(kelpie_room *room, const void *bytes, size_t len,
                   const kelpie_conn *except)
 {
-    struct iovec part = kp_server_part(bytes, len);
-
-    return kp_room_send(room, &part, 1, false, except);
+    return send_parts(room, bytes, len, false, except);
 }
 
 int
 kelpie_room_has(const kelpie_room *room, const kelpie_conn *conn)
 {
-    return kp_room_has(room, conn);
+    return conn != NULL && kp_room_has(room, conn);
 }
 
 const char *
@@ -75,7 +89,7 @@ kelpie_room_members(const kelpie_room *room, kelpie_conn **out, size_t max)
         struct kelpie_conn *conn = kp_container_of(node, struct kp_member, of_room)->conn;
         if (!kp_conn_is_open(conn))
             continue;
-        if (n < max)
+        if (n < max && out != NULL)
             out[n] = conn;
         n++;
     }
@@ -87,8 +101,10 @@ kelpie_conn_rooms(const kelpie_conn *conn, kelpie_room **out, size_t max)
 {
     size_t n = 0;
 
+    if (conn == NULL)
+        return 0;
     kp_list_each(node, &conn->rooms) {
-        if (n < max)
+        if (n < max && out != NULL)
             out[n] = kp_container_of(node, struct kp_member, of_conn)->room;
         n++;
     }
@@ -98,7 +114,8 @@ kelpie_conn_rooms(const kelpie_conn *conn, kelpie_room **out, size_t max)
 void
 kelpie_conn_leave_all(kelpie_conn *conn)
 {
-    kp_room_leave_all(conn);
+    if (conn != NULL)
+        kp_room_leave_all(conn);
 }
 
 size_t

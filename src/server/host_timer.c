@@ -47,6 +47,8 @@ start_host_timer(kelpie *k, kelpie_timer **out, int delay_ms, uint64_t period_ns
 {
     if (out != NULL)
         *out = NULL;
+    if (fn == NULL)
+        return kp_server_fail_null(k, "timer: the function");
     if (delay_ms < 0)
         return kp_server_fail(k, KELPIE_EMISUSE, "timer: %d ms is in the past", delay_ms);
 
@@ -94,7 +96,8 @@ kelpie_every(kelpie *k, kelpie_timer **out, int delay_ms, void (*fn)(void *arg),
 void
 kelpie_timer_cancel(kelpie_timer *timer)
 {
-    free_host_timer(timer);
+    if (timer != NULL)
+        free_host_timer(timer);
 }
 
 void

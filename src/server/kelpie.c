@@ -6,16 +6,12 @@
  * disconnects after everything that may cause them; one write per connection after all that
  * produces output; descriptors are closed last, so that no event of this step can meet a
  * number that is in use again; requests of signals at the very end, when no handler is on
- * the stack.
- *
- * stop, reload, rollback and drain only set a flag and write a byte to the loop's pipe.
+ * the stack (requests.c).
  */
 #include <errno.h>
 #include <string.h>
 
 #include "control.h"
-#include "script/probation.h"
-#include "script/reload.h"
 #include "server.h"
 
 /* ---- new and free ------------------------------------------------------------------- */
@@ -36,8 +32,6 @@ cap_clients(struct kp_sys *sys, uint32_t wanted)
     return wanted < cap ? wanted : cap;
 }
 
-static void on_drain_timeout(struct kp_timer *timer, void *arg);
-
 /* Sets up what cannot fail. */
 static void
 init_plain(kelpie *k, const struct kp_mem *mem, const struct kp_sys *sys,
@@ -50,12 +44,10 @@ init_plain(kelpie *k, const struct kp_mem *mem, const struct kp_sys *sys,
     k->started_ns = kp_sys_now_ns(&k->env.sys);
     kp_log_init(&k->env.log, options->log, options->log_arg, options->log_level);
     kp_timers_init(&k->timers, &k->env.mem);
-    kp_timer_init(&k->drain_timer, on_drain_timeout, k);
     kp_list_init(&k->watches);
     kp_list_init(&k->host_timers);
     k->framing.kind = KP_FRAME_LINE;
-    if (options->drain_timeout_ms > 0)
-        k->drain_timeout_ns = (uint64_t)options->drain_timeout_ms * KP_NS_PER_MS;
+    kp_requests_init(k, options);
 }
 
 /* Opens net and scripts on an open loop. On failure nothing of them is left. */
@@ -99,6 +91,8 @@ kp_server_new(kelpie **out, const struct kelpie_options *given, const struct kp_
     struct kelpie_options options;
     struct kp_mem mem;
 
+    if (out == NULL)
+        return KELPIE_EMISUSE;
     *out = NULL;
     int rc = kp_options_read(&options, given);
     if (rc < 0)
@@ -158,10 +152,11 @@ end_handlers(kelpie *k)
 void
 kelpie_free(kelpie *k)
 {
-    if (k == NULL || k->in_step || k->in_handler || k->script.in_call)
+    if (k == NULL || kp_server_is_inside(k))
         return;
-    kp_posts_clear(k);
+    k->in_step = k->is_draining = true; /* for whoever is called now */
     kp_control_close(k);
+    kp_connects_close(&k->net);
     end_handlers(k);
     kp_net_clear(&k->net);
     kp_setup_settle_load(k, false);
@@ -171,6 +166,7 @@ kelpie_free(kelpie *k)
     kp_host_timers_clear(k);
     kp_timer_cancel(&k->timers, &k->drain_timer);
     kp_timers_clear(&k->timers);
+    kp_posts_clear(k);
     kp_loop_close(&k->loop);
     kp_mem_free(&k->env.mem, k->refused_text, strlen(k->refused_text) + 1);
     free_self(k);
@@ -180,130 +176,6 @@ const char *
 kelpie_version(void)
 {
     return KELPIE_VERSION_STRING;
-}
-
-/* ---- requests ----------------------------------------------------------------------- */
-
-void
-kelpie_stop(kelpie *k)
-{
-    atomic_store(&k->stop_wanted, true);
-    kp_loop_wake(&k->loop);
-}
-
-void
-kelpie_reload(kelpie *k)
-{
-    atomic_store(&k->reload_wanted, true);
-    kp_loop_wake(&k->loop);
-}
-
-void
-kelpie_rollback(kelpie *k)
-{
-    atomic_store(&k->rollback_wanted, true);
-    kp_loop_wake(&k->loop);
-}
-
-void
-kelpie_drain(kelpie *k)
-{
-    atomic_fetch_add(&k->drains_wanted, 1);
-    kp_loop_wake(&k->loop);
-}
-
-/* Nobody is waited for any more. Connections are dropped at once; handlers that are still
- * suspended when receivers have been told of it are ended by serve_requests. */
-static void
-end_now(kelpie *k)
-{
-    k->ends_now = true;
-    kp_conns_drop_all(&k->net, "shutdown");
-}
-
-static void
-on_drain_timeout(struct kp_timer *timer, void *arg)
-{
-    kelpie *k = arg;
-
-    (void)timer;
-    size_t left = kp_conns_count(&k->net);
-    if (left > 0)
-        kp_log_write(&k->env.log, KELPIE_LOG_WARN,
-                     "drain: %zu client%s left when its time was over", left,
-                     left == 1 ? "" : "s");
-    end_now(k);
-}
-
-static void
-begin_drain(kelpie *k)
-{
-    k->is_draining = true;
-    size_t n = kp_conns_count(&k->net);
-    kp_log_write(&k->env.log, KELPIE_LOG_INFO, "drain: %zu client%s", n,
-                 n == 1 ? "" : "s");
-    kp_listeners_stop(&k->net);
-    kp_script_on_shutdown(&k->script);
-    kp_conns_close_all(&k->net, "shutdown");
-    kp_connects_close(&k->net);
-    if (k->drain_timeout_ns > 0 &&
-        kp_timer_start(&k->timers, &k->drain_timer,
-                       k->loop.now_ns + k->drain_timeout_ns) < 0)
-        end_now(k); /* no memory to wait politely */
-}
-
-/* A reload that has to wait for a retiring generation stays wanted. */
-static void
-serve_reload(kelpie *k)
-{
-    if (!atomic_exchange(&k->reload_wanted, false))
-        return;
-    int rc = kp_reload(&k->script);
-    if (rc == -EBUSY) {
-        atomic_store(&k->reload_wanted, true);
-        return;
-    }
-    kp_setup_settle_load(k, rc == 0);
-    if (rc < 0)
-        kp_server_fail(k, rc, "%s", k->script.error);
-    kp_control_answer(k, KP_ASK_RELOAD, rc);
-}
-
-/* Before a reload: what was asked for was meant for the generation that serves. */
-static void
-serve_rollback(kelpie *k)
-{
-    kp_probation_run(&k->script);
-    if (!atomic_exchange(&k->rollback_wanted, false))
-        return;
-    int rc = kp_reload_rollback(&k->script);
-    if (rc < 0)
-        kp_server_fail(k, rc, "%s", k->script.error);
-    kp_control_answer(k, KP_ASK_ROLLBACK, rc);
-}
-
-static void
-serve_requests(kelpie *k)
-{
-    unsigned drains = atomic_exchange(&k->drains_wanted, 0);
-
-    if (k->ends_now) {
-        end_now(k); /* also what was opened meanwhile */
-        kp_script_end_tasks(&k->script);
-    }
-    if (drains > 0 && k->is_draining)
-        end_now(k);
-    else if (drains > 0)
-        begin_drain(k);
-    if (drains > 1)
-        end_now(k);
-    if (!k->is_draining) {
-        serve_rollback(k);
-        serve_reload(k);
-    }
-    kp_script_watch_follow(k);
-    if (k->is_draining && kp_conns_count(&k->net) == 0)
-        k->is_finished = true;
 }
 
 /* ---- the step ----------------------------------------------------------------------- */
@@ -346,14 +218,14 @@ do_rest(kelpie *k)
     kp_conns_flush(&k->net);
     kp_conns_reap(&k->net);
     kp_script_retire(&k->script);
-    serve_requests(k);
+    kp_requests_serve(k);
     kp_control_serve(k);
 }
 
 int
 kelpie_step(kelpie *k, int timeout_ms)
 {
-    if (k->in_step || k->in_handler || k->script.in_call)
+    if (kp_server_is_inside(k))
         return kp_server_fail(k, KELPIE_EMISUSE, "kelpie_step inside a handler");
     k->in_step = true;
     uint64_t limit = timeout_ms < 0 ? KP_NEVER : (uint64_t)timeout_ms * KP_NS_PER_MS;

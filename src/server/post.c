@@ -26,8 +26,9 @@ kp_posts_init(struct kp_post_queue *posts)
 int
 kelpie_post(kelpie *k, void (*fn)(void *arg), void *arg)
 {
+    if (fn == NULL)
+        return KELPIE_EMISUSE; /* no sentence: that belongs to the server's thread */
     struct kp_post *post = malloc(sizeof(*post));
-
     if (post == NULL)
         return -ENOMEM;
     *post = (struct kp_post){.fn = fn, .arg = arg};

@@ -29,6 +29,12 @@ struct kp_script_place {
     size_t text_len;
 };
 
+/* Handlers in C: of the server, or of a connection that the host has opened (conn->own). */
+struct kp_host_handlers {
+    struct kelpie_handlers calls;
+    void *arg;
+};
+
 struct kelpie {
     struct kp_env env;
     struct kp_loop loop;
@@ -36,8 +42,7 @@ struct kelpie {
     struct kp_net net;
     struct kp_script script;
 
-    struct kelpie_handlers handlers; /* of the host */
-    void *handlers_arg;
+    struct kp_host_handlers host;
     struct kp_framing framing; /* where no handlers table sets another */
     char *refused_text;
     struct kp_script_place place_before; /* until a load inside a step was tried */
@@ -57,7 +62,7 @@ struct kelpie {
     atomic_bool rollback_wanted;
     atomic_uint drains_wanted;
 
-    bool in_step;     /* kelpie_step is on the stack */
+    bool in_step;     /* kelpie_step is on the stack, or kelpie_free */
     bool rest_is_due; /* the step before has left its second half to this one */
     bool in_handler;  /* and a C handler of the host */
     bool is_draining; /* a drain has begun */
@@ -73,8 +78,26 @@ struct kelpie {
 int kp_server_new(kelpie **out, const struct kelpie_options *options,
                   const struct kp_sys *sys);
 
+/* Returns whether something of the server is on the stack: a step, a handler, a callback, or
+ * the end of it all. */
+static inline bool
+kp_server_is_inside(const kelpie *k)
+{
+    return k->in_step || k->in_handler || k->script.in_call || k->net.in_host;
+}
+
 /* Notes what failed, for kelpie_errmsg. Returns error. */
 int kp_server_fail(kelpie *k, int error, const char *format, ...) KP_PRINTF(3, 4);
+
+/* A pointer that must not be NULL is. what: which one. Returns KELPIE_EMISUSE. */
+int kp_server_fail_null(kelpie *k, const char *what);
+
+/* Copies a struct of the host, which begins with its size. What an older one does not have is
+ * zero. what: for the sentence.
+ * Returns   0; KELPIE_EMISUSE for NULL and for a size that this library does not know; *out is
+ *           written only with 0. */
+int kp_server_copy(kelpie *k, void *out, size_t out_size, const void *given,
+                   const char *what) KP_MUST_CHECK;
 
 /* Returns the bytes of a caller of the public interface as net/ takes them. */
 static inline struct iovec
@@ -93,6 +116,18 @@ void kp_options_to_script(const struct kelpie_options *options,
 /* dispatch.c: what the net and the scripts call. */
 extern const struct kp_net_hooks kp_dispatch_net_hooks; /* arg is NULL */
 extern const struct kp_script_hooks kp_dispatch_script_hooks;
+
+/* host_conn.c: reads a framing in words; 0 in max_message means any.
+ * Returns   0; KELPIE_EPROTO; KELPIE_ETOOLONG for a fixed size above max_message. */
+int kp_server_read_framing(kelpie *k, struct kp_framing *out, const char *text,
+                           size_t max_message) KP_MUST_CHECK;
+
+/* host_connect.c: a connection is gone; so are its own handlers, if it had any. */
+void kp_host_forget_conn(kelpie *k, struct kelpie_conn *conn);
+
+/* requests.c: the phase of the step that does what was asked for. */
+void kp_requests_init(kelpie *k, const struct kelpie_options *options);
+void kp_requests_serve(kelpie *k);
 
 /* setup.c: a load that was asked for inside a step has been tried, or will not be; when it
  * did not succeed, the scripts come from where they came from before. */

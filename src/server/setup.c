@@ -36,13 +36,6 @@ free_text(kelpie *k, char *text, size_t len)
         kp_mem_free(&k->env.mem, text, len + 1);
 }
 
-/* Whether a load has to wait for the end of the step, or of the handler. */
-static bool
-is_busy(const kelpie *k)
-{
-    return k->in_step || k->in_handler || k->script.in_call;
-}
-
 static void
 free_place(kelpie *k, struct kp_script_place *place)
 {
@@ -87,7 +80,7 @@ load_from(kelpie *k, struct kp_script_place *place, int (*load)(struct kp_script
     struct kp_script_place old = take_place(&k->script);
 
     put_place(&k->script, place);
-    if (is_busy(k)) {
+    if (kp_server_is_inside(k)) {
         load_later(k, &old);
         return 0;
     }
@@ -108,8 +101,10 @@ load_from(kelpie *k, struct kp_script_place *place, int (*load)(struct kp_script
 static int
 load_path(kelpie *k, const char *path, int (*load)(struct kp_script *script))
 {
-    struct kp_script_place place = {.path = kp_mem_dup(&k->env.mem, path, strlen(path))};
+    if (path == NULL)
+        return kp_server_fail_null(k, "load: the path");
 
+    struct kp_script_place place = {.path = kp_mem_dup(&k->env.mem, path, strlen(path))};
     if (place.path == NULL)
         return kp_server_fail(k, -ENOMEM, "load %s: out of memory", path);
     return load_from(k, &place, load);
@@ -124,7 +119,7 @@ kelpie_load(kelpie *k, const char *path)
 int
 kelpie_check(kelpie *k, const char *path)
 {
-    if (is_busy(k))
+    if (kp_server_is_inside(k))
         return kp_server_fail(k, KELPIE_EMISUSE, "kelpie_check inside a handler");
     return load_path(k, path, kp_reload_check);
 }
@@ -132,12 +127,14 @@ kelpie_check(kelpie *k, const char *path)
 int
 kelpie_load_string(kelpie *k, const char *text, size_t len, const char *chunk_name)
 {
+    if (text == NULL || chunk_name == NULL)
+        return kp_server_fail_null(k, "load: the text or its name");
+
     struct kp_script_place place = {
         .text = kp_mem_dup(&k->env.mem, text, len),
         .chunk_name = kp_mem_dup(&k->env.mem, chunk_name, strlen(chunk_name)),
         .text_len = len,
     };
-
     if (place.text == NULL || place.chunk_name == NULL) {
         free_place(k, &place);
         return kp_server_fail(k, -ENOMEM, "load %s: out of memory", chunk_name);
@@ -148,19 +145,22 @@ kelpie_load_string(kelpie *k, const char *text, size_t len, const char *chunk_na
 int
 kelpie_preload(kelpie *k, const char *name, int (*open)(struct lua_State *L))
 {
+    if (name == NULL || open == NULL)
+        return kp_server_fail_null(k, "preload: the name or the function");
     int rc = kp_script_preload(&k->script, name, open);
-
     return rc < 0 ? kp_server_fail(k, rc, "preload %s: out of memory", name) : 0;
 }
 
 int
 kelpie_input(kelpie *k, const void *line, size_t len)
 {
-    if (k->in_handler || k->script.in_call)
+    if (k->in_handler || k->script.in_call || k->net.in_host)
         return kp_server_fail(k, KELPIE_EMISUSE, "kelpie_input inside a handler");
-    if (k->handlers.on_input != NULL) {
+    if (line == NULL && len > 0)
+        return kp_server_fail_null(k, "input: the line");
+    if (k->host.calls.on_input != NULL) {
         k->in_handler = true;
-        int result = k->handlers.on_input(k, line, len, k->handlers_arg);
+        int result = k->host.calls.on_input(k, line, len, k->host.arg);
         k->in_handler = false;
         if (result < 0)
             return kp_server_fail(k, result, "on_input of the host: %s",
@@ -177,33 +177,24 @@ kelpie_input(kelpie *k, const void *line, size_t len)
 int
 kelpie_set_handlers(kelpie *k, const struct kelpie_handlers *handlers, void *arg)
 {
-    memset(&k->handlers, 0, sizeof(k->handlers));
-    k->handlers_arg = arg;
-    if (handlers == NULL)
-        return 0;
-    if (handlers->size < sizeof(handlers->size) || handlers->size > sizeof(k->handlers))
-        return kp_server_fail(k, KELPIE_EMISUSE, "handlers: size %zu is not known",
-                              handlers->size);
-    memcpy(&k->handlers, handlers, handlers->size);
-    return 0;
+    static const struct kelpie_handlers none = {.size = sizeof(none)};
+
+    int rc = kp_server_copy(k, &k->host.calls, sizeof(k->host.calls),
+                            handlers != NULL ? handlers : &none, "handlers");
+    if (rc == 0)
+        k->host.arg = arg;
+    return rc;
 }
 
 int
 kelpie_set_framing(kelpie *k, const char *framing, size_t max_message)
 {
-    struct kp_framing parsed;
-    int rc = kp_framing_parse(&parsed, framing);
-
-    if (rc < 0)
-        return kp_server_fail(
-            k, rc,
-            "framing '%s' is not known; one of line, crlf, raw, netstring, "
-            "length:4:big, delimiter:TEXT, fixed:16",
-            framing);
-    k->framing = parsed;
-    if (max_message > 0)
+    if (max_message == 0)
+        max_message = k->net.limits.max_message;
+    int rc = kp_server_read_framing(k, &k->framing, framing, max_message);
+    if (rc == 0)
         k->net.limits.max_message = max_message;
-    return 0;
+    return rc;
 }
 
 /* ---- sockets ------------------------------------------------------------------------ */
@@ -214,6 +205,10 @@ kelpie_listen(kelpie *k, const char *address)
     struct kp_address parsed;
     struct kp_listener *listener;
 
+    if (address == NULL)
+        return kp_server_fail_null(k, "listen: the address");
+    if (k->is_draining)
+        return kp_server_fail(k, KELPIE_ECLOSED, "listen %s: the server ends", address);
     int rc = kp_address_parse(&parsed, address, k->error, sizeof(k->error));
     if (rc < 0)
         return rc;
@@ -225,20 +220,28 @@ int
 kelpie_listen_fd(kelpie *k, int fd, const char *name)
 {
     struct kp_listener *listener;
+
+    if (k->is_draining)
+        return kp_server_fail(k, KELPIE_ECLOSED, "listen fd:%d: the server ends", fd);
     int rc = kp_listener_open_fd(&k->net, &listener, fd, name != NULL ? name : "",
                                  k->error, sizeof(k->error));
-
     return rc < 0 ? rc : listener->port;
 }
 
-/* Fills peer of a connected socket. Returns 0; -ENOTCONN, -ENOTSOCK, -EBADF. */
+/* Fills peer of a connected stream socket. Returns 0; -ENOTCONN, -ENOTSOCK, -EBADF,
+ * -EPROTOTYPE. */
 static int
 read_peer(kelpie *k, int fd, union kp_peer *peer)
 {
     struct sockaddr_storage addr;
-    socklen_t len = sizeof(addr);
-    int rc = kp_sys_getpeername(&k->env.sys, fd, (struct sockaddr *)&addr, &len);
+    socklen_t len = sizeof(addr), type_len = sizeof(int);
+    int type = 0;
 
+    int rc = kp_sys_getpeername(&k->env.sys, fd, (struct sockaddr *)&addr, &len);
+    if (rc == 0)
+        rc = kp_sys_getsockopt(&k->env.sys, fd, SOL_SOCKET, SO_TYPE, &type, &type_len);
+    if (rc == 0 && type != SOCK_STREAM)
+        rc = -EPROTOTYPE;
     if (rc == 0)
         kp_peer_set(peer, (struct sockaddr *)&addr, len);
     return rc;

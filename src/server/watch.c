@@ -50,6 +50,10 @@ on_watch_event(void *arg, const struct kp_event *event)
 int
 kelpie_watch(kelpie *k, int fd, void (*fn)(void *arg, int fd), void *arg)
 {
+    if (fn == NULL)
+        return kp_server_fail_null(k, "watch: the function");
+    if (fd < 0)
+        return kp_server_fail(k, -EBADF, "watch: %d is no descriptor", fd);
     if (find_watch(k, fd) != NULL)
         return kp_server_fail(k, -EEXIST, "descriptor %d is watched already", fd);
 

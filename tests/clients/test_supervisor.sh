@@ -17,6 +17,11 @@ wait_until "the supervisor knows that it serves" has_text "$work/told" READY=1
 wait_until "the supervisor knows that it lives" has_text "$work/told" WATCHDOG=1
 reload
 expect_log "generation 2 serves"
+wait_until "the supervisor knows what serves" has_text "$work/told" "STATUS=generation 2 serves: "
+echo 'return {' >"$work/scripts/init.lua"
+reload
+wait_until "the supervisor knows what is wrong" has_text "$work/told" "STATUS=reload rejected: "
+cp "$top/scripts/init.lua" "$work/scripts/init.lua"
 finish
 wait_until "the supervisor knows that it ends" has_text "$work/told" STOPPING=1
 equal "what the supervisor was told first" "$(head -c 7 "$work/told")" READY=1

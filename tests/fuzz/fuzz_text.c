@@ -8,6 +8,7 @@
  * refused with a sentence, and changes nothing. Configuration files are not read here: what
  * they set goes through the same table as the command line.
  */
+#include "daemon/apply.c"
 #include "daemon/config.c"
 #include "daemon/options.c"
 #include "daemon/settings.c"

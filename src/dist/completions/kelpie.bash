@@ -12,7 +12,8 @@ _kelpie() {
         mapfile -t COMPREPLY < <(compgen -u -- "$current")
         return
         ;;
-    -l | --listen | -p | --port | --max-* | --*-timeout | --lua-memory) return ;;
+    -l | --listen | -p | --port | --max-* | --soft-outbox | --slow-reader | --*-timeout | \
+        --probation | --refused-text | --lua-memory) return ;;
     *)
         words=
         if [[ $current == -* ]]; then
