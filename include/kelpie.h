@@ -487,7 +487,9 @@ KELPIE_API int kelpie_set_framing(kelpie *k, const char *framing, size_t max_mes
  * ------------------------------------------------------------------------------------ */
 
 /* Queue one message in the connection's framing, or bytes as they are. They are written at
- * the end of the step, earlier only when the outbox would be full otherwise.
+ * the end of the step, earlier only when the outbox would be full otherwise, or when it is
+ * much, some 16 KiB: then at once if nothing is queued, else when all messages of the step
+ * from this connection were handled.
  * Returns   0; KELPIE_ECLOSED; KELPIE_EFULL, -ENOMEM (nothing was queued); KELPIE_EPROTO
  *           when the message does not fit the framing. */
 KELPIE_API int kelpie_conn_send(kelpie_conn *conn, const void *message, size_t len);

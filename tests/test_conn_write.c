@@ -237,6 +237,85 @@ given_an_error_in_that_write_when_sending_then_closed_is_the_answer(void **state
     close(peer);
 }
 
+/* A long message does not wait for the end of the step, but for what is queued before it. */
+static void
+given_much_when_sent_then_it_is_written_at_once_and_in_order(void **state)
+{
+    struct net_kit *kit = *state;
+    struct kelpie_conn *conn;
+    int peer = nk_pair(kit, &conn);
+    kit->net.much = 1000;
+
+    assert_int_equal(nk_write(conn, 999), 0);
+    assert_int_equal(nk_write(conn, 2000), 0);
+    assert_int_equal(conn->outbox.len, 2999);
+    nk_settle(kit);
+    assert_int_equal(fault_drain(peer), 2999);
+    assert_int_equal(nk_write(conn, 2000), 0);
+
+    assert_int_equal(kit->sys.calls[FAULT_SEND], 2);
+    assert_int_equal(conn->outbox.len, 0);
+    assert_int_equal(kit->net.outbox_total, 0);
+    assert_int_equal(kit->net.counters.bytes_out, 4999);
+    assert_int_equal(fault_drain(peer), 2000);
+    close(peer);
+}
+
+/* It would have passed the mark, and on_drain is owed then. */
+static void
+given_more_than_the_soft_limit_when_sent_then_it_waits_and_drains(void **state)
+{
+    struct net_kit *kit = *state;
+    struct kelpie_conn *conn;
+    int peer = nk_pair(kit, &conn);
+    kit->net.limits.soft_outbox = 20 * 1000;
+
+    assert_int_equal(nk_write(conn, 20 * 1000 + 1), 0);
+    assert_int_equal(conn->outbox.len, 20 * 1000 + 1);
+    assert_int_equal(read_all(kit, peer), 20 * 1000 + 1);
+
+    nk_told(kit, "drain 0\n");
+    close(peer);
+}
+
+static void
+given_a_socket_that_takes_no_more_when_much_is_sent_then_the_rest_follows(void **state)
+{
+    static const int errors[] = {FAULT_ONE_BYTE, EAGAIN, ENOBUFS};
+    struct net_kit *kit = *state;
+    struct kelpie_conn *conn;
+    int peer = nk_pair(kit, &conn);
+    kit->net.much = 1000;
+
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+        fault_sys_fail(&kit->sys, FAULT_SEND, 1, errors[i]);
+        assert_int_equal(nk_write(conn, 2000), 0);
+        assert_true(conn->outbox.len >= 1999);
+        assert_int_equal(kit->net.outbox_total, conn->outbox.len);
+        assert_int_equal(nk_write(conn, 2000), 0); /* behind it */
+        nk_settle(kit);
+        nk_pass(kit, KP_WRITE_RETRY_NS);
+        assert_int_equal(read_all(kit, peer), 4000);
+    }
+    close(peer);
+}
+
+static void
+given_a_peer_that_is_gone_when_much_is_sent_then_closed_is_the_answer(void **state)
+{
+    struct net_kit *kit = *state;
+    struct kelpie_conn *conn;
+    int peer = nk_pair(kit, &conn);
+    kit->net.much = 1000;
+
+    fault_sys_fail(&kit->sys, FAULT_SEND, 1, EPIPE);
+    assert_int_equal(nk_write(conn, 2000), KELPIE_ECLOSED);
+    nk_settle(kit);
+
+    nk_told(kit, "disconnect 0 reset\ngone 0\n");
+    close(peer);
+}
+
 static void
 send_much(struct net_kit *kit UNUSED, struct kelpie_conn *conn,
           const char *message UNUSED, size_t len UNUSED)
@@ -492,6 +571,10 @@ main(void)
             given_an_outbox_at_its_hard_limit_when_sending_then_full_and_nothing_is_queued),
         TEST(given_a_reader_that_keeps_up_when_more_than_the_limit_is_sent_then_it_fits),
         TEST(given_an_error_in_that_write_when_sending_then_closed_is_the_answer),
+        TEST(given_much_when_sent_then_it_is_written_at_once_and_in_order),
+        TEST(given_more_than_the_soft_limit_when_sent_then_it_waits_and_drains),
+        TEST(given_a_socket_that_takes_no_more_when_much_is_sent_then_the_rest_follows),
+        TEST(given_a_peer_that_is_gone_when_much_is_sent_then_closed_is_the_answer),
         TEST(given_a_flood_of_requests_when_replies_are_not_read_then_the_input_waits),
         TEST(
             given_a_reader_above_the_soft_limit_when_ten_seconds_pass_then_dropped_as_slow),

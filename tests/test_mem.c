@@ -54,6 +54,39 @@ given_no_allocator_when_a_block_lives_then_the_system_serves_it(void **state)
     assert_int_equal(mem.used, 3000);
     kp_mem_free(&mem, block, 3000);
     assert_int_equal(mem.used, 0);
+    kp_mem_trim(&mem);
+}
+
+/* What waits for the next one (spare.c) is not in use, and is given back when asked. */
+static void
+given_no_allocator_when_large_blocks_come_and_go_then_bytes_stay_and_are_counted(
+    void **state)
+{
+    static const size_t sizes[] = {5000, 5001, 200000, 70000, 900, 2000, 131072, 1, 1025};
+    struct kp_mem mem;
+    size_t size = 1;
+    (void)state;
+    kp_mem_init(&mem, NULL, NULL);
+    char *block = kp_mem_zalloc(&mem, size);
+    assert_non_null(block);
+
+    for (size_t i = 0; i < 3 * sizeof(sizes) / sizeof(sizes[0]); i++) {
+        size_t next = sizes[i % (sizeof(sizes) / sizeof(sizes[0]))];
+        char *moved = kp_mem_realloc(&mem, block, size, next);
+        assert_non_null(moved);
+        for (size_t at = 0; at < size && at < next; at++)
+            assert_int_equal(moved[at], (char)at);
+        for (size_t at = 0; at < next; at++)
+            moved[at] = (char)at;
+        assert_int_equal(mem.used, next);
+        block = moved;
+        size = next;
+    }
+
+    kp_mem_free(&mem, block, size);
+    assert_int_equal(mem.used, 0);
+    kp_mem_trim(&mem);
+    assert_int_equal(mem.spare.bytes, 0);
 }
 
 static void
@@ -206,6 +239,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(given_no_allocator_when_a_block_lives_then_the_system_serves_it),
+        TEST(
+            given_no_allocator_when_large_blocks_come_and_go_then_bytes_stay_and_are_counted),
         TEST(given_blocks_when_they_come_and_go_then_used_counts_their_bytes),
         TEST(given_dirty_memory_when_zalloc_then_all_bytes_are_zero),
         TEST(given_no_memory_when_anything_is_asked_for_then_null_and_nothing_changed),

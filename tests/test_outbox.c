@@ -239,6 +239,79 @@ given_a_real_socket_when_it_is_full_and_read_again_then_every_byte_arrives(void 
     close(fds[1]);
 }
 
+/* Sends three parts of 20,000 bytes in all to an empty outbox. */
+static int
+send_parts(struct outbox_kit *f, ssize_t *written)
+{
+    const unsigned char *bytes = ok_bytes(f, 20000);
+    struct iovec parts[] = {ok_part(bytes, 4), ok_part(NULL, 0), ok_part(bytes + 4, 9996),
+                            ok_part(bytes + 10000, 10000)};
+
+    int rc = kp_outbox_send(&f->outbox, written, &f->env.mem, &f->env.sys, 7, parts, 4);
+    if (rc == 0)
+        ok_note(f, bytes, 20000);
+    return rc;
+}
+
+static void
+given_an_empty_outbox_when_much_is_sent_then_it_is_written_and_nothing_is_kept(
+    void **state)
+{
+    struct outbox_kit *f = *state;
+    ssize_t n;
+
+    assert_int_equal(send_parts(f, &n), 0);
+
+    assert_int_equal(n, 20000);
+    assert_int_equal(f->sys.calls[FAULT_SEND], 1);
+    assert_int_equal(f->mem.blocks, 0);
+    ok_assert_in_order(f);
+}
+
+static void
+given_a_socket_that_takes_a_part_when_much_is_sent_then_the_rest_is_queued(void **state)
+{
+    static const size_t takes[] = {1, 4, 5, 10000, 19999};
+    struct outbox_kit *f = *state;
+    ssize_t n;
+
+    for (size_t i = 0; i < sizeof(takes) / sizeof(takes[0]); i++) {
+        f->sink.takes = takes[i];
+        assert_int_equal(send_parts(f, &n), 0);
+        assert_int_equal(n, takes[i]);
+        assert_int_equal(f->outbox.len, 20000 - takes[i]);
+        assert_int_equal(ok_append_text(f, "and more"), 0);
+        ok_flush_all(f);
+    }
+}
+
+static void
+given_an_error_when_much_is_sent_then_it_is_returned_and_all_is_queued(void **state)
+{
+    struct outbox_kit *f = *state;
+    ssize_t n;
+
+    fault_sys_fail(&f->sys, FAULT_SEND, 1, EPIPE);
+    assert_int_equal(send_parts(f, &n), 0);
+
+    assert_int_equal(n, -EPIPE);
+    assert_int_equal(f->outbox.len, 20000);
+    ok_flush_all(f);
+}
+
+static void
+given_no_memory_when_much_is_sent_then_nothing_is_written(void **state)
+{
+    struct outbox_kit *f = *state;
+    ssize_t n;
+
+    fault_mem_fail(&f->mem, 1);
+    assert_int_equal(send_parts(f, &n), -ENOMEM);
+
+    assert_int_equal(f->sys.calls[FAULT_SEND], 0);
+    assert_int_equal(f->outbox.len, 0);
+}
+
 static void
 given_a_socket_whose_peer_is_gone_when_flushed_then_epipe_and_no_signal(void **state)
 {
@@ -437,6 +510,11 @@ main(void)
             given_more_pieces_than_a_write_takes_when_flushed_then_a_full_window_at_a_time),
         TEST(given_a_partly_written_piece_when_more_is_appended_then_its_room_is_used),
         TEST(given_a_real_socket_when_it_is_full_and_read_again_then_every_byte_arrives),
+        TEST(
+            given_an_empty_outbox_when_much_is_sent_then_it_is_written_and_nothing_is_kept),
+        TEST(given_a_socket_that_takes_a_part_when_much_is_sent_then_the_rest_is_queued),
+        TEST(given_an_error_when_much_is_sent_then_it_is_returned_and_all_is_queued),
+        TEST(given_no_memory_when_much_is_sent_then_nothing_is_written),
         TEST(given_a_socket_whose_peer_is_gone_when_flushed_then_epipe_and_no_signal),
         TEST(
             given_a_chunk_when_made_of_parts_then_they_are_joined_and_it_has_one_reference),

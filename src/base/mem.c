@@ -10,9 +10,12 @@
  * arithmetic, and growing arrays. It never gives up: no memory is an answer, not an end.
  * All callers handle it, and tests make each of them prove it.
  *
- *     caller -> kp_mem_... -> kelpie_alloc_fn of the host (or realloc and free)
+ *     caller -> kp_mem_... -> kelpie_alloc_fn of the host
+ *                          -> spare.c, malloc, realloc and free where it has none
  *
- * It has no pools and no caches: those are for whoever knows his blocks (script/pool.c).
+ * A host's allocator sees every single block, and so does the address sanitizer (KP_NO_POOL).
+ * Without either, large blocks that are freed wait for the next one (spare.c). Other caches
+ * are for whoever knows his blocks (script/pool.c).
  */
 #include "mem.h"
 
@@ -24,27 +27,86 @@
 /* An array starts with room for so many elements. */
 #define FIRST_CAPACITY 8
 
-static void *
-system_alloc(void *arg, void *ptr, size_t old_size, size_t new_size)
+/* ---- without an allocator of the host ---- */
+
+static bool
+is_kept(size_t size)
 {
-    (void)arg;
-    (void)old_size;
-    if (new_size > 0)
-        return realloc(ptr, new_size);
-    free(ptr);
-    return NULL;
+#ifdef KP_NO_POOL
+    (void)size;
+    return false;
+#else
+    return kp_spare_fits(size);
+#endif
 }
+
+static void *
+system_alloc(struct kp_mem *mem, size_t size)
+{
+    if (!is_kept(size))
+        return malloc(size);
+    void *block = kp_spare_take(&mem->spare, size);
+    return block != NULL ? block : malloc(kp_spare_round(size));
+}
+
+static void
+free_excess(struct kp_mem *mem, size_t max)
+{
+    void *block;
+
+    while ((block = kp_spare_excess(&mem->spare, max)) != NULL)
+        free(block);
+}
+
+static void
+system_free(struct kp_mem *mem, void *ptr, size_t size)
+{
+    if (is_kept(size)) {
+        kp_spare_put(&mem->spare, ptr, size);
+        free_excess(mem, KP_SPARE_KEPT);
+    } else {
+        free(ptr);
+    }
+}
+
+static void *
+system_realloc(struct kp_mem *mem, void *ptr, size_t old_size, size_t new_size)
+{
+    if (ptr == NULL)
+        return system_alloc(mem, new_size);
+    if (!is_kept(old_size) && !is_kept(new_size))
+        return realloc(ptr, new_size);
+    if (is_kept(old_size) && is_kept(new_size) &&
+        kp_spare_round(old_size) == kp_spare_round(new_size))
+        return ptr;
+
+    /* A block that shrinks may as well stay as large as it is: that never fails. */
+    void *moved = system_alloc(mem, new_size);
+    if (moved == NULL)
+        return new_size < old_size ? ptr : NULL;
+    memcpy(moved, ptr, old_size < new_size ? old_size : new_size);
+    system_free(mem, ptr, old_size);
+    return moved;
+}
+
+/* ---- blocks ---- */
 
 void
 kp_mem_init(struct kp_mem *mem, kelpie_alloc_fn *alloc, void *arg)
 {
-    *mem = (struct kp_mem){.alloc = alloc != NULL ? alloc : system_alloc, .arg = arg};
+    *mem = (struct kp_mem){.alloc = alloc, .arg = arg};
+}
+
+void
+kp_mem_trim(struct kp_mem *mem)
+{
+    free_excess(mem, 0);
 }
 
 bool
 kp_mem_is_system(const struct kp_mem *mem)
 {
-    return mem->alloc == system_alloc;
+    return mem->alloc == NULL;
 }
 
 void *
@@ -67,7 +129,8 @@ void *
 kp_mem_realloc(struct kp_mem *mem, void *ptr, size_t old_size, size_t new_size)
 {
     assert(new_size > 0 && (ptr != NULL || old_size == 0));
-    void *block = mem->alloc(mem->arg, ptr, old_size, new_size);
+    void *block = mem->alloc != NULL ? mem->alloc(mem->arg, ptr, old_size, new_size)
+                                     : system_realloc(mem, ptr, old_size, new_size);
 
     if (block != NULL)
         mem->used = mem->used - old_size + new_size;
@@ -81,7 +144,10 @@ kp_mem_free(struct kp_mem *mem, void *ptr, size_t size)
         return;
     assert(mem->used >= size);
     mem->used -= size;
-    (void)mem->alloc(mem->arg, ptr, size, 0); /* NULL: it was freed */
+    if (mem->alloc != NULL)
+        (void)mem->alloc(mem->arg, ptr, size, 0); /* NULL: it was freed */
+    else
+        system_free(mem, ptr, size);
 }
 
 char *

@@ -11,17 +11,22 @@
 
 #include "base.h"
 #include "kelpie.h"
+#include "spare.h"
 
 struct kp_mem {
-    kelpie_alloc_fn *alloc;
+    kelpie_alloc_fn *alloc; /* of the host; NULL: malloc(3), realloc(3) and free(3) */
     void *arg;
-    size_t used; /* bytes allocated now */
+    size_t used;           /* bytes allocated now */
+    struct kp_spare spare; /* without an allocator of the host */
 };
 
-/* Makes mem allocate with alloc(arg, ...); NULL means realloc(3) and free(3). */
+/* Makes mem allocate with alloc(arg, ...); NULL means malloc(3), realloc(3) and free(3). */
 void kp_mem_init(struct kp_mem *mem, kelpie_alloc_fn *alloc, void *arg);
 
-/* Returns whether memory comes from realloc(3) and free(3), not from an allocator of the host,
+/* Gives back what is kept for later; mem may still be used. */
+void kp_mem_trim(struct kp_mem *mem);
+
+/* Returns whether memory comes from malloc(3) and free(3), not from an allocator of the host,
  * which gets every single block. */
 bool kp_mem_is_system(const struct kp_mem *mem);
 

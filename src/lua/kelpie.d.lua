@@ -29,7 +29,8 @@
 local conn = {}
 
 ---Queues one message in the connection's framing. The arguments are joined. It is written at
----the end of the step, after the handler; earlier only when the outbox would be full otherwise.
+---the end of the step, after the handler; earlier only when the outbox would be full otherwise,
+---or when it is much, some 16 KiB.
 ---@param ... string|number 1 to 64 values
 ---@return true? ok
 ---@return string? message

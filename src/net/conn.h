@@ -124,7 +124,8 @@ void kp_conn_set_served(struct kelpie_conn *conn, bool served);
 
 /* Queues one message, joined from parts and wrapped in the framing, or bytes as they are.
  * When the hard limit is in the way, what is queued is written first, unless the socket
- * is known to be full.
+ * is known to be full. From net->much bytes on they are written at once, if nothing is queued
+ * and they do not pass the soft limit: only what the socket does not take is copied.
  * Returns   0; KELPIE_ECLOSED unless OPEN; KELPIE_EFULL, -ENOMEM: nothing was queued;
  *           KELPIE_EPROTO. */
 int kp_conn_send(struct kelpie_conn *conn, const struct iovec *parts, int n_parts);

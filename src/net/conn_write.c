@@ -2,6 +2,9 @@
  * conn_write.c - bytes go into the outbox, and once a step from there to the socket
  *
  * Sending only queues; one write per dirty connection and step follows in the flush phase.
+ * Much at a time does not wait for that: a long message is written from where it is, and
+ * many answers when their connection's turn is over, while the processor's cache has them.
+ *
  * KP_WRITE is watched only while the kernel has not taken everything:
  *
  *     all written      nothing is watched
@@ -137,22 +140,34 @@ note_written(struct kelpie_conn *conn, size_t n)
         kp_conn_touch(conn);
 }
 
-void
-kp_conn_flush(struct kelpie_conn *conn)
+/* Returns whether the result of a write only means that the kernel takes no more now. */
+static bool
+is_refusal(ssize_t n)
 {
-    if (conn->outbox.len == 0 || conn->write_blocked || kp_transport_is_writing(conn))
-        return;
-    ssize_t n = kp_transport_flush(conn);
+    return n == 0 || n == -EAGAIN || n == -EWOULDBLOCK || n == -ENOBUFS || n == -ENOMEM;
+}
+
+/* Draws the conclusions from the result of a write. */
+static void
+note_flushed(struct kelpie_conn *conn, ssize_t n)
+{
     if (n > 0) {
         note_written(conn, (size_t)n);
-    } else if (n == 0 || n == -EAGAIN || n == -EWOULDBLOCK) {
-        conn->write_blocked = true;
-        watch_writable(conn);
     } else if (n == -ENOBUFS || n == -ENOMEM) {
         retry_later(conn);
+    } else if (is_refusal(n)) {
+        conn->write_blocked = true;
+        watch_writable(conn);
     } else {
         fail_output(conn, (int)-n);
     }
+}
+
+void
+kp_conn_flush(struct kelpie_conn *conn)
+{
+    if (conn->outbox.len > 0 && !conn->write_blocked && !kp_transport_is_writing(conn))
+        note_flushed(conn, kp_transport_flush(conn));
 }
 
 /* An error has closed the way out already, while what came in is still delivered. */
@@ -176,6 +191,18 @@ start_lingering(struct kelpie_conn *conn)
         kp_conn_drop(conn, conn->reason, false);
     else
         kp_conn_wake(conn);
+}
+
+void
+kp_conn_flush_much(struct kelpie_conn *conn)
+{
+    if (conn->outbox.len < conn->net->much || conn->write_blocked)
+        return;
+    kp_list_remove(&conn->dirty);
+    kp_conn_flush(conn);
+    /* What follows an empty outbox, on_drain or SHUT_WR, is done in its turn. */
+    if (conn->over_soft || conn->state == KP_CONN_DRAINING)
+        kp_conn_touch(conn);
 }
 
 static void
@@ -286,6 +313,37 @@ note_queued(struct kelpie_conn *conn, size_t len)
     return kp_conn_is_open(conn) ? 0 : KELPIE_ECLOSED;
 }
 
+static bool
+is_sent_at_once(const struct kelpie_conn *conn, const struct kp_wrap *wrap)
+{
+    const struct kp_net *net = conn->net;
+
+    return wrap->len >= net->much && wrap->len <= net->limits.soft_outbox &&
+           conn->outbox.len == 0 && !conn->write_blocked && conn->detached == NULL &&
+           wrap->n_parts <= KP_OUTBOX_IOVECS;
+}
+
+static int
+send_at_once(struct kelpie_conn *conn, const struct kp_wrap *wrap)
+{
+    struct kp_env *env = conn->net->env;
+    ssize_t n;
+
+    int rc = kp_outbox_send(&conn->outbox, &n, &env->mem, &env->sys, conn->source.fd,
+                            wrap->parts, wrap->n_parts);
+    if (rc < 0)
+        return rc;
+    if (n < 0 && !is_refusal(n)) { /* so it was never queued */
+        kp_outbox_clear(&conn->outbox, &env->mem);
+        fail_output(conn, (int)-n);
+        return KELPIE_ECLOSED;
+    }
+    conn->net->outbox_total += wrap->len;
+    note_flushed(conn, n);
+    note_growth(conn);
+    return can_send(conn) ? 0 : KELPIE_ECLOSED;
+}
+
 static int
 queue_wrapped(struct kelpie_conn *conn, const struct kp_wrap *wrap)
 {
@@ -295,6 +353,8 @@ queue_wrapped(struct kelpie_conn *conn, const struct kp_wrap *wrap)
         kp_limit_hit(conn->net, KP_LIMIT_OUTBOX, &conn->peer, conn);
     if (rc < 0 || wrap->len == 0)
         return rc;
+    if (is_sent_at_once(conn, wrap))
+        return send_at_once(conn, wrap);
     rc =
         kp_outbox_append(&conn->outbox, &conn->net->env->mem, wrap->parts, wrap->n_parts);
     return rc < 0 ? rc : note_queued(conn, wrap->len);

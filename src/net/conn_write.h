@@ -16,6 +16,9 @@ void kp_conn_touch(struct kelpie_conn *conn);
  * to be read to its end first. */
 void kp_conn_flush(struct kelpie_conn *conn);
 
+/* Writes once what is queued, if it is much; else it waits for its turn. Calls no hook. */
+void kp_conn_flush_much(struct kelpie_conn *conn);
+
 /* Does one turn for a connection taken from the dirty list: writes, then on_drain, or the
  * next stage of DRAINING.
  * Calls     hooks.on_drain. */

@@ -262,6 +262,7 @@ kp_conns_deliver(struct kp_net *net)
             kp_list_append(&net->ready, &conn->work);
         } else {
             kp_conn_serve(conn);
+            kp_conn_flush_much(conn);
             has_served = true;
         }
     }

@@ -57,6 +57,7 @@ kp_net_init(struct kp_net *net, struct kp_env *env, struct kp_loop *loop,
     net->limits = *limits;
     net->hooks = *hooks;
     net->spare_fd = spare_fd;
+    net->much = KP_NET_MUCH;
     init_lists(net);
     kp_numbers_init(&net->numbers, &env->mem, limits->max_clients);
     kp_numbers_init(&net->outbound.numbers, &env->mem, limits->max_outbound);

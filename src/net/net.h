@@ -64,6 +64,10 @@ struct kp_net_hooks {
 #define KP_NET_SCRATCH_SIZE                                                              \
  65536 /* one recv; measured best for 1 KiB to 64 KiB messages */
 
+/* So many bytes are much for one connection: they are not kept until the end of the step. A
+ * write of half as many costs nearly as much. */
+#define KP_NET_MUCH 16384
+
 /* How long phases of a step that may run many handlers go on, before others are served. */
 #define KP_NET_SHARE_NS (20 * KP_NS_PER_MS)
 
@@ -115,6 +119,7 @@ struct kp_net {
     size_t n_rooms;
     size_t room_bytes;   /* of all rooms and memberships */
     size_t outbox_total; /* bytes in all outboxes */
+    size_t much;         /* KP_NET_MUCH */
     unsigned char
         *scratch; /* KP_NET_SCRATCH_SIZE; the input of the connection being read */
 

@@ -18,8 +18,9 @@
  * than what refers to it is copied when it is not the first in the queue. So an outbox costs
  * a few times the bytes that wait in it, whatever the order of short and shared ones.
  *
- * Nothing is written here before kp_outbox_flush, and nobody is told: limits, deadlines and
- * what to do about a full socket are the connection's.
+ * Nothing is written here before kp_outbox_flush, but for kp_outbox_send: much at a time goes
+ * straight from where it is, and only what the kernel leaves is copied. Nobody is told:
+ * limits, deadlines and what to do about a full socket are the connection's.
  */
 #include "outbox.h"
 
@@ -279,6 +280,37 @@ kp_outbox_flush(struct kp_outbox *outbox, struct kp_mem *mem, struct kp_sys *sys
     struct socket socket = {sys, fd};
 
     return kp_outbox_flush_to(outbox, mem, send_to_socket, &socket);
+}
+
+int
+kp_outbox_send(struct kp_outbox *outbox, ssize_t *written, struct kp_mem *mem,
+               struct kp_sys *sys, int fd, const struct iovec *parts, int n_parts)
+{
+    size_t len, skip;
+
+    assert(outbox->len == 0 && n_parts <= KP_OUTBOX_IOVECS);
+    if (!add_up(parts, n_parts, &len))
+        return -ENOMEM;
+    /* Room for the rest comes first: what is written cannot be taken back. */
+    struct kp_piece *piece = piece_new(mem, choose_capacity(len, NULL));
+    if (piece == NULL)
+        return -ENOMEM;
+    *written = kp_sys_send(sys, fd, parts, n_parts);
+    skip = *written > 0 ? (size_t)*written : 0;
+    if (skip == len) {
+        piece_free(mem, piece);
+        return 0;
+    }
+    outbox->len = len - skip;
+    for (int i = 0; i < n_parts; i++) {
+        size_t n = skip < parts[i].iov_len ? skip : parts[i].iov_len;
+        if (n < parts[i].iov_len)
+            copy_part(NULL, piece, (const unsigned char *)parts[i].iov_base + n,
+                      parts[i].iov_len - n);
+        skip -= n;
+    }
+    link_last(outbox, piece);
+    return 0;
 }
 
 void

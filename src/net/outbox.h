@@ -61,6 +61,14 @@ typedef ssize_t kp_outbox_send_fn(void *arg, const struct iovec *iov, int n_iov)
 ssize_t kp_outbox_flush_to(struct kp_outbox *outbox, struct kp_mem *mem,
                            kp_outbox_send_fn *out, void *arg) KP_MUST_CHECK;
 
+/* Appends the parts to an empty outbox and flushes it, without copying what the kernel takes
+ * at once. 1 to KP_OUTBOX_IOVECS parts.
+ * Returns   0, and in *written what kp_outbox_flush would return; -ENOMEM: nothing was
+ *           appended, nothing written. */
+int kp_outbox_send(struct kp_outbox *outbox, ssize_t *written, struct kp_mem *mem,
+                   struct kp_sys *sys, int fd, const struct iovec *parts,
+                   int n_parts) KP_MUST_CHECK;
+
 /* Drops everything. */
 void kp_outbox_clear(struct kp_outbox *outbox, struct kp_mem *mem);
 

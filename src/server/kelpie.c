@@ -83,6 +83,7 @@ free_self(kelpie *k)
     struct kp_mem mem = k->env.mem;
 
     kp_mem_free(&mem, k, sizeof(*k));
+    kp_mem_trim(&mem);
 }
 
 int

@@ -249,6 +249,9 @@ start(struct sim_world *world)
     struct kp_sys sys = {.calls = &sim_kernel_calls, .arg = &world->kernel};
     int rc = kp_server_new(&world->k, &world->options, &sys);
 
+    if (rc == 0 && sim_chance(&world->random, 128))
+        world->k->net.much =
+            sim_between(&world->random, 1, 60); /* as sim's messages are */
     if (rc == 0)
         rc = kelpie_set_handlers(world->k, &sim_handlers, world);
     if (rc == 0)
