@@ -291,6 +291,30 @@ given_output_when_queued_is_asked_then_it_counts_bytes(void **state)
     bk_run(kit, "print(conn:queued())", "0\n");
 }
 
+static void
+given_much_output_when_asked_then_there_is_no_room_until_on_drain(void **state)
+{
+    struct script_kit *kit = *state;
+
+    char heard[4096];
+    ssize_t n;
+    sk_load(kit, "return { on_input = function()\n"
+                 "   local conn = kelpie.client(0) print(conn:has_room())\n"
+                 "   conn:write(('x'):rep(300000)) print(conn:has_room()) end,\n"
+                 "on_drain = function(conn) print('drained', conn:has_room()) end }");
+    sk_connect(kit, 0);
+
+    kp_script_on_input(&kit->script, "", 0);
+    sk_printed(kit, "true\nfalse\n");
+    for (size_t got = 0; got < 300000; got += (size_t)n) {
+        sk_settle(kit);
+        n = recv(kit->peers[0], heard, sizeof heard, 0);
+        assert_true(n > 0);
+    }
+    sk_settle(kit);
+    sk_printed(kit, "drained\ttrue\n");
+}
+
 /* --- everything, after the end and before the start -------------------------------------- */
 
 static const char all_methods[] =
@@ -325,7 +349,7 @@ check_closed(struct script_kit *kit, const char *handlers)
     sk_settle(kit);
 
     sk_logged_nothing(kit);
-    sk_printed(kit, "false\t0\n");
+    sk_printed(kit, "false\t0\tfalse\n");
 }
 
 static void
@@ -334,24 +358,26 @@ given_a_closing_connection_when_its_methods_are_called_then_they_say_closed(void
     check_closed(
         *state, "return { on_message = function(conn)\n"
                 "   conn:close() all(conn, { abort = 1, leave = 1, rooms = 1 }, closed)\n"
-                "   print(conn:is_open(), conn:queued()) end }");
+                "   print(conn:is_open(), conn:queued(), conn:has_room()) end }");
 }
 
 static void
 given_a_closed_connection_when_its_methods_are_called_then_they_say_closed(void **state)
 {
-    check_closed(*state, "return { on_disconnect = function(conn)\n"
-                         "   all(conn, { leave = 1, rooms = 1 }, closed)\n"
-                         "   print(conn:is_open(), conn:queued()) end }");
+    check_closed(*state,
+                 "return { on_disconnect = function(conn)\n"
+                 "   all(conn, { leave = 1, rooms = 1 }, closed)\n"
+                 "   print(conn:is_open(), conn:queued(), conn:has_room()) end }");
 }
 
 static void
 given_a_gone_connection_when_its_methods_are_called_then_they_say_closed(void **state)
 {
-    check_closed(*state, "local kept\n"
-                         "return { on_message = function(conn) kept = conn end,\n"
-                         "on_input = function() all(kept, {}, closed)\n"
-                         "   print(kept:is_open(), kept:queued()) end }");
+    check_closed(*state,
+                 "local kept\n"
+                 "return { on_message = function(conn) kept = conn end,\n"
+                 "on_input = function() all(kept, {}, closed)\n"
+                 "   print(kept:is_open(), kept:queued(), kept:has_room()) end }");
 }
 
 static void
@@ -440,6 +466,7 @@ main(void)
         T(given_rooms_and_names_when_joined_then_they_are_the_same),
         T(given_a_closing_connection_when_asked_for_its_rooms_then_it_knows_them_to_the_end),
         T(given_output_when_queued_is_asked_then_it_counts_bytes),
+        T(given_much_output_when_asked_then_there_is_no_room_until_on_drain),
         T(given_a_closing_connection_when_its_methods_are_called_then_they_say_closed),
         T(given_a_closed_connection_when_its_methods_are_called_then_they_say_closed),
         T(given_a_gone_connection_when_its_methods_are_called_then_they_say_closed),

@@ -54,7 +54,7 @@ struct kelpie_conn {
     bool host_told : 1;     /* of the server: its C handler has seen the disconnect */
     bool host_done : 1;     /* and kept it from the script */
     bool lingering : 1;     /* SHUT_WR is done */
-    bool over_soft : 1;     /* outbox has passed soft_outbox; on_drain is owed */
+    bool over_soft : 1;     /* outbox has no room until on_drain, which is owed */
     bool wants : 1;         /* the next message is let through although it is held */
     bool readable : 1;      /* an event said so, and no recv has found it empty since */
     bool saw_eof : 1;       /* an event had EOF: read until 0, also after a short read */

@@ -291,8 +291,10 @@ queue_wrapped(struct kelpie_conn *conn, const struct kp_wrap *wrap)
 {
     int rc = make_room(conn, wrap->len);
 
-    if (rc == KELPIE_EFULL)
+    if (rc == KELPIE_EFULL) {
+        conn->over_soft |= conn->outbox.len > 0; /* who was refused hears of the drain */
         kp_limit_hit(conn->net, KP_LIMIT_OUTBOX, &conn->peer, conn);
+    }
     if (rc < 0 || wrap->len == 0)
         return rc;
     rc =

@@ -366,6 +366,23 @@ l_queued(lua_State *L)
     return 1;
 }
 
+/***
+Tells whether more should be sent. From its soft limit on, or when it has refused something, an
+outbox has no room until it is empty; then on_drain is called.
+@function conn:has_room
+@treturn boolean false too for one that is closing
+@usage while source[n] and conn:has_room() do conn:send(source[n]) n = n + 1 end
+*/
+static int
+l_has_room(lua_State *L)
+{
+    const struct kp_lua_conn *handle =
+        kp_lua_check_self(L, &kp_lua_conn_type, "conn:has_room");
+
+    lua_pushboolean(L, is_open(handle->conn) && !handle->conn->over_soft);
+    return 1;
+}
+
 const luaL_Reg kp_lua_conn_methods[] = {
     {"send", l_send},
     {"write", l_write},
@@ -381,5 +398,6 @@ const luaL_Reg kp_lua_conn_methods[] = {
     {"rooms", l_rooms},
     {"is_open", l_is_open},
     {"queued", l_queued},
+    {"has_room", l_has_room},
     {NULL, NULL},
 };
