@@ -57,7 +57,7 @@ end
 local function read_number(text, at, problem)
    local stop = find(text, "\r", at + 1, true)
    if not stop or stop == #text then
-      return nil, #text - at > 32 and problem or #text + 1
+      return nil, #text - at > 24 and problem or #text + 1
    end
    local n = resp.to_integer(sub(text, at + 1, stop - 1))
    return n, n and stop + 2 or problem
