@@ -7,7 +7,7 @@
 
 local inline = require("redis.inline")
 
-local byte, find, sub, concat = string.byte, string.find, string.sub, table.concat
+local byte, find, match, sub, concat = string.byte, string.find, string.match, string.sub, table.concat
 
 local MAX_BYTES = 512 * 1024 -- of all words of a command together
 local MAX_WORDS = 16384
@@ -118,6 +118,10 @@ end
 -- ---- any command --------------------------------------------------------------------------------
 
 local function read_line(text, at)
+   local word, after = match(text, "^(%a+)\r\n()", at)
+   if word then
+      return { word }, after
+   end
    local stop = find(text, "\n", at, true)
    if (stop or #text) - at > MAX_INLINE then
       return nil, "too big inline request"
