@@ -218,7 +218,7 @@ function tests.who_reads_late_gets_every_answer()
    local body = ("x"):rep(200000)
    c:pause()
    for i = 1, 40 do
-      c:write(("GET / HTTP/1.1\r\nHost: a\r\n\r\n"):rep(200) .. POST .. "Content-Length: 4\r\n\r\n" .. 1000 + i)
+      c:write(GET:rep(200) .. POST .. "Content-Length: 4\r\n\r\n" .. 1000 + i)
    end
    server:reload()
    c:resume()
