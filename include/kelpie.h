@@ -457,6 +457,10 @@ KELPIE_API int kelpie_set_framing(kelpie *k, const char *framing, size_t max_mes
 KELPIE_API int kelpie_conn_send(kelpie_conn *conn, const void *message, size_t len);
 KELPIE_API int kelpie_conn_write(kelpie_conn *conn, const void *bytes, size_t len);
 
+/* Nothing more will be sent: when all that is queued is written the peer sees the end of the
+ * stream (not through a kelpie_transport). What it sends is delivered as before. */
+KELPIE_API void kelpie_conn_finish(kelpie_conn *conn);
+
 /* Closes after what is queued is sent. reason is copied (at most 63 bytes); NULL: "closed". */
 KELPIE_API void kelpie_conn_close(kelpie_conn *conn, const char *reason);
 

@@ -120,6 +120,22 @@ static const char ending[] =
     "end }";
 
 static void
+given_a_connection_when_finished_then_only_what_it_sends_ends(void **state)
+{
+    struct script_kit *kit = *state;
+
+    sk_connect(kit, 0);
+    bk_run(kit,
+           "conn:send('last') print(conn:finish(), conn:finish())\n"
+           "print(conn:send('x')) print(conn:is_open(), conn:has_room())\n"
+           "kelpie.spawn(function() print(conn:receive()) end)",
+           "true\ttrue\nnil\tconnection closed\tclosed\ntrue\tfalse\n");
+    sk_hears(kit, 0, "last\n");
+    sk_say(kit, 0, "still here\n");
+    sk_printed(kit, "still here\n");
+}
+
+static void
 given_a_connection_when_closed_then_what_is_queued_is_sent_first(void **state)
 {
     struct script_kit *kit = *state;
@@ -319,7 +335,8 @@ given_much_output_when_asked_then_there_is_no_room_until_on_drain(void **state)
 
 static const char all_methods[] =
     "local calls = { { 'abort' }, { 'close' }, { 'close', 'why' }, { 'join', 'r' },\n"
-    "   { 'pause' }, { 'resume' }, { 'receive' }, { 'receive', 'line', 1 },\n"
+    "   { 'pause' }, { 'resume' }, { 'finish' }, { 'receive' }, { 'receive', 'line', 1 "
+    "},\n"
     "   { 'send', 'x' }, { 'write', 'x' }, { 'set_framing', 'raw' },\n"
     "   { 'set_timeout', 5 }, { 'set_timeout' }, { 'leave', 'r' }, { 'rooms' } }\n"
     "local function all(conn, skip, f)\n"
@@ -457,6 +474,7 @@ main(void)
         T(given_an_outbox_without_room_when_sending_then_it_is_full),
         T(given_a_message_that_does_not_fit_the_framing_when_sent_then_it_says_so),
         T(given_no_memory_when_sending_then_it_says_so),
+        T(given_a_connection_when_finished_then_only_what_it_sends_ends),
         T(given_a_connection_when_closed_then_what_is_queued_is_sent_first),
         T(given_no_reason_or_a_long_one_when_closed_then_it_has_one_that_fits),
         T(given_a_connection_when_aborted_then_the_peer_sees_a_reset),

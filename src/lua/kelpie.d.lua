@@ -52,6 +52,14 @@ function conn:write(...) end
 ---@return string? code "closed": no more will come; "timeout"; "retired": the script was replaced and did not end in time
 function conn:receive(what, seconds) end
 
+---Says that nothing more will be sent: the peer sees the end of the stream when all that is queued
+---is sent. What it sends is delivered as before; conn:send fails with "closed" from now on. It
+---stays open until it is closed, or the peer has ended as well.
+---@return true? ok
+---@return string? message
+---@return string? code "closed": it is closing or closed already
+function conn:finish() end
+
 ---Closes when all that is queued is sent. No more messages are delivered.
 ---@param reason? string what on_disconnect will see, cut after 63 bytes; default "closed"
 ---@return true? ok
