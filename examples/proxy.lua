@@ -1,6 +1,6 @@
 -- proxy.lua: a TCP proxy in front of two servers, with health checks and back-pressure
 --
---    kelpie -p 8080 examples/proxy.lua       # examples/upstreams.lua says where the servers are
+--    kelpie -p 8080 examples/proxy.lua       # examples/proxy/upstreams.lua says where the servers are
 --    curl http://127.0.0.1:8080/
 --
 -- Each client has a connection of its own to an upstream, and two loops that copy: one from
@@ -9,7 +9,7 @@
 -- When the script is reloaded the loops go on in the old version, at most for retire_timeout;
 -- then they end with "retired", and on_adopt starts them again in the new one.
 local kelpie = require("kelpie")
-local upstreams = require("upstreams")
+local upstreams = require("proxy.upstreams")
 
 local HIGH_WATER = 256 * 1024 -- bytes that may wait for a reader
 local CHECK_SECONDS = 2

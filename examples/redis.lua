@@ -6,155 +6,160 @@
 --
 -- Edit this file while the benchmark runs, `kelpie reload`: no client notices. Bytes are read
 -- as they come ("raw"), all complete commands among them are run, and their answers are written
--- together: that makes pipelining fast. What is left over waits in conn.data.
+-- together: that makes pipelining fast. A client that asks for more than it reads is not asked
+-- to go: its next commands wait until it has read. All of that is in conn.data, so a reload may
+-- come at any moment.
 --
---    redis/resp.lua     the protocol       redis/db.lua       the data, kept across reloads
---    redis/values.lua   most commands      redis/glob.lua     patterns of KEYS
+--    redis/resp.lua     the protocol            redis/db.lua      the data, kept across reloads
+--    redis/values.lua   commands about keys     redis/glob.lua    patterns of KEYS
+--    redis/clients.lua  and about the rest      redis/inline.lua  commands that a person types
 
+local clients = require("redis.clients")
 local db = require("redis.db")
-local commands = require("redis.values")
-local glob = require("redis.glob")
 local kelpie = require("kelpie")
 local resp = require("redis.resp")
+local values = require("redis.values")
 
-local concat = table.concat
-local array, bulk, integer = resp.array, resp.bulk, resp.integer
-local kept = db.kept
+local concat, sub = table.concat, string.sub
+local kept, read = db.kept, resp.read
 
-local OK, EMPTY = "+OK\r\n", "*0\r\n"
-local MANY = math.huge
-local BATCH = 64 * 1024 -- bytes of answers that are written together
+local BATCH = 64 * 1024 -- bytes of answers that are written together, about
 
--- ---- more commands: { least, most arguments with the name, function(args, conn) } ------------
+-- ---- commands: { least, most words, function(words, conn, data) -> answer } ---------------------
 
-commands.PING = { 1, 2, function(args, conn)
-   if conn.data.channels then
-      return array({ bulk("pong"), bulk(args[2] or "") })
+-- Names are looked up in capitals and in small letters; a mixture costs one more look.
+local commands, n_commands = {}, 0
+
+local function add(name, command)
+   commands[name], commands[name:lower()] = command, command
+   n_commands = n_commands + 1
+end
+
+for _, source in ipairs({ values, clients }) do
+   for name, command in pairs(source) do
+      add(name, command)
    end
-   return args[2] and bulk(args[2]) or "+PONG\r\n"
-end }
+end
 
-commands.ECHO = { 2, 2, function(args) return bulk(args[2]) end }
+-- redis-cli asks for COMMAND DOCS, and lives without.
+add("COMMAND", { 1, math.huge, function(words)
+   return words[2] and words[2]:upper() == "COUNT" and resp.integer(n_commands) or "*0\r\n"
+end })
 
--- A channel is a room: its members cross a reload, and leave when they hang up.
-commands.SUBSCRIBE = { 2, MANY, function(args, conn)
-   local parts = {}
-   for i = 2, #args do
-      local room = #args[i] < 200 and kelpie.room("channel " .. args[i])
-      local joined = room and conn:join(room)
-      if joined == nil or not room then
-         parts[#parts + 1] = "-ERR too many channels, or the name is too long\r\n"
-      else
-         conn.data.channels = (conn.data.channels or 0) + (joined and 1 or 0)
-         parts[#parts + 1] = array({ bulk("subscribe"), bulk(args[i]), integer(conn.data.channels) })
-      end
-   end
-   return concat(parts)
-end }
+-- What a client that listens to channels may say.
+local of_listeners = { [commands.PING] = true, [commands.SUBSCRIBE] = true, [commands.UNSUBSCRIBE] = true,
+                       [commands.QUIT] = true }
 
-commands.PUBLISH = { 3, 3, function(args)
-   local room = #args[2] < 200 and kelpie.room("channel " .. args[2])
-   local message = array({ bulk("message"), bulk(args[2]), bulk(args[3]) })
-   return integer(room and room:write(message) or 0)
-end }
-
-commands.FLUSHALL = { 1, 2, function()
-   db.clear()
-   return OK
-end }
-
-commands.INFO = { 1, MANY, function()
-   local stats, keys = kelpie.stats(), 0
-   for _ in pairs(kept.values) do
-      keys = keys + 1
-   end
-   return bulk(concat({
-      "# Server", "redis_version:7.0.0", "kelpie_version:" .. kelpie.version,
-      "kelpie_generation:" .. kelpie.generation, "# Clients", "connected_clients:" .. stats.clients,
-      "# Memory", "used_memory:" .. stats.lua_bytes, "# Stats",
-      "total_commands_processed:" .. kept.commands, "# Keyspace", "db0:keys=" .. keys, "",
-   }, "\r\n"))
-end }
-
-commands.COMMAND = { 1, MANY, function(args)
-   if args[2] and args[2]:upper() == "COUNT" then
-      local n = 0
-      for _ in pairs(commands) do
-         n = n + 1
-      end
-      return integer(n)
-   end
-   return EMPTY -- redis-cli asks for COMMAND DOCS, and lives without
-end }
-
-local settings = { save = "", appendonly = "no", maxmemory = "0" }
-commands.CONFIG = { 2, MANY, function(args)
-   if args[2]:upper() ~= "GET" then
-      return "-ERR unknown subcommand " .. resp.quoted(args[2]) .. ".\r\n"
-   elseif #args < 3 then
-      return resp.wrong_number("config|get")
-   end
-   local parts = {}
-   for name, value in pairs(settings) do
-      if glob.matches(glob.compile(args[3]:lower()), name) then
-         parts[#parts + 1] = bulk(name)
-         parts[#parts + 1] = bulk(value)
-      end
-   end
-   return array(parts)
-end }
-
-local function run(args, conn)
-   local command = commands[args[1]] or commands[args[1]:upper()]
+local function refusal(words, command)
+   local name = resp.plain(words[1])
    if not command then
-      return "-ERR unknown command " .. resp.quoted(args[1]) .. "\r\n"
-   elseif #args < command[1] or #args > command[2] then
-      return resp.wrong_number(args[1])
-   elseif conn.data.channels and command ~= commands.PING and command ~= commands.SUBSCRIBE then
-      return "-ERR Can't execute " .. resp.quoted(args[1]:lower()) .. ": only SUBSCRIBE and PING are\r\n"
+      local rest = {}
+      for i = 2, math.min(#words, 20) do
+         rest[i - 1] = "'" .. resp.plain(words[i]) .. "' "
+      end
+      return "-ERR unknown command '" .. name .. "', with args beginning with: " .. concat(rest) .. "\r\n"
+   elseif #words < command[1] or #words > command[2] then
+      return resp.wrong_number(name:lower())
    end
-   kept.commands = kept.commands + 1
-   return command[3](args, conn)
+   return "-ERR Can't execute '" .. name:lower() .. "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / "
+      .. "QUIT / RESET are allowed in this context\r\n"
+end
+
+local function run(words, conn, data)
+   local command = commands[words[1]] or commands[words[1]:upper()]
+   local n = #words
+   if not command or n < command[1] or n > command[2]
+         or ((data.channels or 0) > 0 and not of_listeners[command]) then
+      return refusal(words, command)
+   end
+   return command[3](words, conn, data)
 end
 
 -- ---- the connection -------------------------------------------------------------------------
+
+-- Writes as much as there is room for; the rest waits in data.unsent for on_drain. Until then no
+-- more commands are read, so one who never reads costs only this. False: it waits, or has gone.
+local function send(conn, data, text, at)
+   local has_room = true
+   while at <= #text and has_room do
+      local ok, _, code = conn:write(sub(text, at, at + BATCH - 1))
+      if not ok and code ~= "full" then
+         return false
+      end
+      at = ok and at + BATCH or at
+      has_room = ok and conn:has_room()
+   end
+   if not has_room then
+      conn:pause()
+      data.unsent, data.unsent_at = text, at
+   end
+   return has_room
+end
+
+-- Runs the commands of a text until it ends or there is no room for answers.
+local function work(conn, data, text)
+   local answers, n, size, n_run = {}, 0, 0, 0
+   local at, partial = 1, data.partial
+   local has_room = true
+   data.partial = nil
+   while at <= #text and has_room and not data.ending do
+      local words, after, begun, from = read(text, at, partial)
+      if words then
+         at, partial = after, nil
+         if words[1] then
+            local answer = run(words, conn, data)
+            n, size = n + 1, size + #answer
+            answers[n] = answer
+            if size > BATCH then
+               has_room = send(conn, data, concat(answers), 1)
+               answers, n, size, n_run = {}, 0, 0, n_run + n
+            end
+         end
+      elseif math.type(after) then
+         resp.keep(data, text, from or at, after, begun)
+         at = #text + 1
+      else
+         n, data.ending = n + 1, "protocol error"
+         answers[n] = "-ERR Protocol error: " .. after .. "\r\n"
+      end
+   end
+   kept.commands = kept.commands + n_run + n
+   if n > 0 then
+      has_room = send(conn, data, n == 1 and answers[1] or concat(answers), 1)
+   end
+   if data.ending and has_room then
+      conn:close(data.ending)
+   elseif at <= #text then
+      data.held = sub(text, at)
+   end
+end
 
 local handlers = { framing = "raw" }
 
 function handlers.on_message(conn, chunk)
    local data = conn.data
-   local text = resp.join(data, chunk)
-   local state = data.state or {}
-   local answers, size, at, problem = {}, 0, 1, nil
-   local is_open = true
-   while text and is_open and at <= #text do
-      local done, next_at, need = resp.read_command(state, text, at)
-      if not done then
-         if done == nil then
-            problem = next_at
-         else
-            data.rest, data.have, data.need = { text:sub(next_at) }, #text - next_at + 1, need
-         end
-         break
-      end
-      if state.args[1] then
-         local answer = run(state.args, conn)
-         answers[#answers + 1], size = answer, size + #answer
-         if size > BATCH then
-            is_open = conn:write(concat(answers))
-            answers, size = {}, 0
-         end
-      end
-      state.args, at = nil, next_at
+   if data.rest then
+      chunk = resp.join(data, chunk)
    end
-   data.state = state.args and state or nil
-   if problem then
-      answers[#answers + 1] = "-ERR Protocol error: " .. problem .. "\r\n"
+   if chunk then
+      work(conn, data, chunk)
    end
-   if not is_open or (answers[1] and not conn:write(concat(answers))) then
-      conn:close("slow reader") -- its answers do not fit into what may be queued
-   elseif problem then
-      conn:close("protocol error")
+end
+
+function handlers.on_drain(conn)
+   local data = conn.data
+   local unsent, held = data.unsent, data.held
+   if not unsent or not send(conn, data, unsent, data.unsent_at) then
+      return
+   end
+   data.unsent, data.held = nil, nil
+   if data.ending then
+      conn:close(data.ending)
+      return
+   end
+   conn:resume()
+   if held then
+      work(conn, data, held)
    end
 end
 

@@ -459,7 +459,7 @@ struct kelpie_handlers {
     /* exactly one for each connect; reason is valid until it returns */
     int (*on_disconnect)(kelpie_conn *conn, const char *reason, void *arg);
     int (*on_input)(kelpie *k, const void *line, size_t len, void *arg);
-    /* an outbox that was above soft_outbox is empty again: go on sending */
+    /* an outbox that was above soft_outbox, or full, is empty again: go on sending */
     int (*on_drain)(kelpie_conn *conn, void *arg);
     /* A reload or roll-back is done, or was rejected: once for each that kelpie_reload,
      * kelpie_rollback, a kelpie_load inside a step, a script, the control socket or
@@ -494,6 +494,10 @@ KELPIE_API int kelpie_set_framing(kelpie *k, const char *framing, size_t max_mes
  *           when the message does not fit the framing. */
 KELPIE_API int kelpie_conn_send(kelpie_conn *conn, const void *message, size_t len);
 KELPIE_API int kelpie_conn_write(kelpie_conn *conn, const void *bytes, size_t len);
+
+/* Nothing more will be sent: when all that is queued is written the peer sees the end of the
+ * stream (not through a kelpie_transport). What it sends is delivered as before. */
+KELPIE_API void kelpie_conn_finish(kelpie_conn *conn);
 
 /* Closes after what is queued is sent. reason is copied (at most 63 bytes); NULL: "closed". */
 KELPIE_API void kelpie_conn_close(kelpie_conn *conn, const char *reason);

@@ -16,6 +16,12 @@ if(KELPIE_BUILD_DAEMON)
   set_tests_properties(readme PROPERTIES ENVIRONMENT "CC=${CMAKE_C_COMPILER}")
   kelpie_add_script_test(man test_man.sh $<TARGET_FILE:kelpie_daemon>)
 endif()
+if(KELPIE_BUILD_DAEMON)
+  # examples/NAME_test.lua beside examples/NAME.lua, as everybody has it who copies an example.
+  add_test(NAME example_handlers COMMAND $<TARGET_FILE:kelpie_daemon> test examples
+           WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
+  set_tests_properties(example_handlers PROPERTIES TIMEOUT 300 LABELS checks)
+endif()
 if(KELPIE_BUILD_EXAMPLES)
   kelpie_add_script_test(examples test_examples.sh "${PROJECT_BINARY_DIR}/examples")
 endif()

@@ -134,6 +134,71 @@ given_queued_output_when_closed_then_it_is_sent_before_the_end(void **state)
     close(peer);
 }
 
+static void
+given_one_that_has_finished_when_the_peer_goes_on_then_it_is_heard(void **state)
+{
+    struct net_kit *kit = *state;
+    struct kelpie_conn *conn;
+    size_t got = 0, n;
+    int peer = nk_pair(kit, &conn);
+
+    assert_int_equal(nk_write(conn, 900 * 1000), 0);
+    kp_conn_finish(conn);
+    assert_int_equal(nk_write(conn, 1), KELPIE_ECLOSED);
+    assert_int_equal(nk_send(conn, "x"), KELPIE_ECLOSED);
+    nk_settle(kit);
+    assert_int_equal(kit->sys.calls[FAULT_SHUTDOWN], 0);
+    while ((n = fault_drain(peer)) > 0) {
+        got += n;
+        nk_settle(kit);
+    }
+    assert_int_equal(got, 900 * 1000);
+    assert_true(nk_has_ended(peer));
+    assert_int_equal(conn->state, KP_CONN_OPEN);
+    nk_say(peer, "thanks\n");
+    nk_settle(kit);
+    nk_told(kit, "message 0 thanks\n");
+
+    kp_conn_finish(conn);
+    close(peer);
+    nk_settle(kit);
+    assert_int_equal(kit->sys.calls[FAULT_SHUTDOWN], 1);
+    nk_told(kit, "disconnect 0 eof\ngone 0\n");
+}
+
+static void
+given_a_peer_that_cannot_be_told_when_finishing_then_the_connection_ends(void **state)
+{
+    struct net_kit *kit = *state;
+    struct kelpie_conn *conn;
+    int peer = nk_pair(kit, &conn);
+
+    fault_sys_fail(&kit->sys, FAULT_SHUTDOWN, 1, ENOTCONN);
+    kp_conn_finish(conn);
+    nk_settle(kit);
+
+    assert_non_null(strstr(kit->text, "disconnect 0 "));
+    close(peer);
+}
+
+static void
+given_one_that_has_finished_when_closed_then_it_ends_as_any_other(void **state)
+{
+    struct net_kit *kit = *state;
+    struct kelpie_conn *conn;
+    int peer = nk_pair(kit, &conn);
+
+    kp_conn_finish(conn);
+    nk_settle(kit);
+    kp_conn_close(conn, "enough");
+    nk_settle(kit);
+    assert_true(nk_has_ended(peer));
+    close(peer);
+    nk_settle(kit);
+
+    nk_told(kit, "disconnect 0 enough\ngone 0\n");
+}
+
 /* C2: half_close_timeout counts from the last progress. */
 static void
 given_a_draining_connection_when_output_makes_no_progress_then_closed_after_the_limit(
@@ -266,6 +331,9 @@ main(void)
         TEST(
             given_a_lingering_connection_when_one_recv_is_full_or_says_eagain_then_it_goes_on),
         TEST(given_queued_output_when_closed_then_it_is_sent_before_the_end),
+        TEST(given_one_that_has_finished_when_the_peer_goes_on_then_it_is_heard),
+        TEST(given_a_peer_that_cannot_be_told_when_finishing_then_the_connection_ends),
+        TEST(given_one_that_has_finished_when_closed_then_it_ends_as_any_other),
         TEST(
             given_a_draining_connection_when_output_makes_no_progress_then_closed_after_the_limit),
         TEST(

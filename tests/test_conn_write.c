@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "net/conn_clock.h"
+#include "net/conn_write.h"
 
 #define UNUSED __attribute__((unused))
 
@@ -198,6 +199,26 @@ given_an_outbox_at_its_hard_limit_when_sending_then_full_and_nothing_is_queued(
     assert_int_equal(conn->outbox.len, kit->limits.max_outbox);
     assert_int_equal(nk_write(conn, kit->limits.max_outbox + 1), KELPIE_EFULL);
     assert_int_equal(kit->net.counters.messages_out, 0);
+    close(peer);
+}
+
+static void
+given_one_below_its_soft_limit_when_a_write_is_refused_then_it_hears_of_the_drain(
+    void **state)
+{
+    struct net_kit *kit = *state;
+    struct kelpie_conn *conn;
+    kit->net.limits.max_outbox = 1000;
+    kit->net.limits.soft_outbox = 1000;
+    int peer = nk_pair(kit, &conn);
+    fault_sys_fail(&kit->sys, FAULT_SEND, 1, EAGAIN);
+
+    assert_int_equal(nk_write(conn, 600), 0);
+    assert_int_equal(nk_write(conn, 600), KELPIE_EFULL);
+    kp_conn_note_writable(conn);
+    assert_int_equal(read_all(kit, peer), 600);
+
+    nk_told(kit, "drain 0\n");
     close(peer);
 }
 
@@ -569,6 +590,8 @@ main(void)
         TEST(given_a_peer_that_resets_when_sending_then_one_quiet_disconnect),
         TEST(
             given_an_outbox_at_its_hard_limit_when_sending_then_full_and_nothing_is_queued),
+        TEST(
+            given_one_below_its_soft_limit_when_a_write_is_refused_then_it_hears_of_the_drain),
         TEST(given_a_reader_that_keeps_up_when_more_than_the_limit_is_sent_then_it_fits),
         TEST(given_an_error_in_that_write_when_sending_then_closed_is_the_answer),
         TEST(given_much_when_sent_then_it_is_written_at_once_and_in_order),

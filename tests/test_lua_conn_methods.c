@@ -121,6 +121,22 @@ static const char ending[] =
     "end }";
 
 static void
+given_a_connection_when_finished_then_only_what_it_sends_ends(void **state)
+{
+    struct script_kit *kit = *state;
+
+    sk_connect(kit, 0);
+    bk_run(kit,
+           "conn:send('last') print(conn:finish(), conn:finish())\n"
+           "print(conn:send('x')) print(conn:is_open(), conn:has_room())\n"
+           "kelpie.spawn(function() print(conn:receive()) end)",
+           "true\ttrue\nnil\tconnection closed\tclosed\ntrue\tfalse\n");
+    sk_hears(kit, 0, "last\n");
+    sk_say(kit, 0, "still here\n");
+    sk_printed(kit, "still here\n");
+}
+
+static void
 given_a_connection_when_closed_then_what_is_queued_is_sent_first(void **state)
 {
     struct script_kit *kit = *state;
@@ -292,11 +308,36 @@ given_output_when_queued_is_asked_then_it_counts_bytes(void **state)
     bk_run(kit, "print(conn:queued())", "0\n");
 }
 
+static void
+given_much_output_when_asked_then_there_is_no_room_until_on_drain(void **state)
+{
+    struct script_kit *kit = *state;
+
+    char heard[4096];
+    ssize_t n;
+    sk_load(kit, "return { on_input = function()\n"
+                 "   local conn = kelpie.client(0) print(conn:has_room())\n"
+                 "   conn:write(('x'):rep(300000)) print(conn:has_room()) end,\n"
+                 "on_drain = function(conn) print('drained', conn:has_room()) end }");
+    sk_connect(kit, 0);
+
+    kp_script_on_input(&kit->script, "", 0);
+    sk_printed(kit, "true\nfalse\n");
+    for (size_t got = 0; got < 300000; got += (size_t)n) {
+        sk_settle(kit);
+        n = recv(kit->peers[0], heard, sizeof heard, 0);
+        assert_true(n > 0);
+    }
+    sk_settle(kit);
+    sk_printed(kit, "drained\ttrue\n");
+}
+
 /* --- everything, after the end and before the start -------------------------------------- */
 
 static const char all_methods[] =
     "local calls = { { 'abort' }, { 'close' }, { 'close', 'why' }, { 'join', 'r' },\n"
-    "   { 'pause' }, { 'resume' }, { 'receive' }, { 'receive', 'line', 1 },\n"
+    "   { 'pause' }, { 'resume' }, { 'finish' }, { 'receive' }, { 'receive', 'line', 1 "
+    "},\n"
     "   { 'send', 'x' }, { 'write', 'x' }, { 'set_framing', 'raw' },\n"
     "   { 'set_timeout', 5 }, { 'set_timeout' }, { 'leave', 'r' }, { 'rooms' } }\n"
     "local function all(conn, skip, f)\n"
@@ -326,7 +367,7 @@ check_closed(struct script_kit *kit, const char *handlers)
     sk_settle(kit);
 
     sk_logged_nothing(kit);
-    sk_printed(kit, "false\t0\n");
+    sk_printed(kit, "false\t0\tfalse\n");
 }
 
 static void
@@ -335,24 +376,26 @@ given_a_closing_connection_when_its_methods_are_called_then_they_say_closed(void
     check_closed(
         *state, "return { on_message = function(conn)\n"
                 "   conn:close() all(conn, { abort = 1, leave = 1, rooms = 1 }, closed)\n"
-                "   print(conn:is_open(), conn:queued()) end }");
+                "   print(conn:is_open(), conn:queued(), conn:has_room()) end }");
 }
 
 static void
 given_a_closed_connection_when_its_methods_are_called_then_they_say_closed(void **state)
 {
-    check_closed(*state, "return { on_disconnect = function(conn)\n"
-                         "   all(conn, { leave = 1, rooms = 1 }, closed)\n"
-                         "   print(conn:is_open(), conn:queued()) end }");
+    check_closed(*state,
+                 "return { on_disconnect = function(conn)\n"
+                 "   all(conn, { leave = 1, rooms = 1 }, closed)\n"
+                 "   print(conn:is_open(), conn:queued(), conn:has_room()) end }");
 }
 
 static void
 given_a_gone_connection_when_its_methods_are_called_then_they_say_closed(void **state)
 {
-    check_closed(*state, "local kept\n"
-                         "return { on_message = function(conn) kept = conn end,\n"
-                         "on_input = function() all(kept, {}, closed)\n"
-                         "   print(kept:is_open(), kept:queued()) end }");
+    check_closed(*state,
+                 "local kept\n"
+                 "return { on_message = function(conn) kept = conn end,\n"
+                 "on_input = function() all(kept, {}, closed)\n"
+                 "   print(kept:is_open(), kept:queued(), kept:has_room()) end }");
 }
 
 static void
@@ -432,6 +475,7 @@ main(void)
         T(given_an_outbox_without_room_when_sending_then_it_is_full),
         T(given_a_message_that_does_not_fit_the_framing_when_sent_then_it_says_so),
         T(given_no_memory_when_sending_then_it_says_so),
+        T(given_a_connection_when_finished_then_only_what_it_sends_ends),
         T(given_a_connection_when_closed_then_what_is_queued_is_sent_first),
         T(given_no_reason_or_a_long_one_when_closed_then_it_has_one_that_fits),
         T(given_a_connection_when_aborted_then_the_peer_sees_a_reset),
@@ -441,6 +485,7 @@ main(void)
         T(given_rooms_and_names_when_joined_then_they_are_the_same),
         T(given_a_closing_connection_when_asked_for_its_rooms_then_it_knows_them_to_the_end),
         T(given_output_when_queued_is_asked_then_it_counts_bytes),
+        T(given_much_output_when_asked_then_there_is_no_room_until_on_drain),
         T(given_a_closing_connection_when_its_methods_are_called_then_they_say_closed),
         T(given_a_closed_connection_when_its_methods_are_called_then_they_say_closed),
         T(given_a_gone_connection_when_its_methods_are_called_then_they_say_closed),

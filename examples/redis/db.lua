@@ -55,6 +55,14 @@ function db.sweep()
    end
 end
 
+function db.size()
+   local n = 0
+   for _ in pairs(kept.values) do
+      n = n + 1
+   end
+   return n
+end
+
 function db.clear()
    kept.values, kept.expires = {}, {}
 end

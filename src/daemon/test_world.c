@@ -24,6 +24,7 @@ struct text {
 
 struct far_end {
     kelpie_conn *conn; /* NULL: it has ended */
+    bool is_paused;    /* takes nothing */
     struct text output;
     char reason[64];
 };
@@ -69,6 +70,8 @@ on_write(void *arg, const void *bytes, size_t len)
 {
     struct far_end *end = arg;
 
+    if (end->is_paused)
+        return 0;
     append(&end->output, bytes, len);
     return len;
 }
@@ -263,6 +266,17 @@ world_eof(lua_State *L)
 }
 
 static int
+world_pause(lua_State *L)
+{
+    struct far_end *end = end_at(L, world_at(L));
+
+    end->is_paused = lua_toboolean(L, 3);
+    if (end->conn != NULL && !end->is_paused)
+        kelpie_conn_writable(end->conn);
+    return 0;
+}
+
+static int
 world_take(lua_State *L)
 {
     return push_text(L, &end_at(L, world_at(L))->output);
@@ -360,13 +374,21 @@ void
 kd_test_world_open(lua_State *L, const struct kelpie_options *options)
 {
     static const luaL_Reg methods[] = {
-        {"run", world_run},         {"advance", world_advance},
-        {"connect", world_connect}, {"feed", world_feed},
-        {"eof", world_eof},         {"take", world_take},
-        {"reason", world_reason},   {"reload", world_reload},
-        {"printed", world_printed}, {"errors", world_errors},
-        {"failed", world_failed},   {"free", world_free},
-        {"__gc", world_free},       {NULL, NULL},
+        {"run", world_run},
+        {"advance", world_advance},
+        {"connect", world_connect},
+        {"feed", world_feed},
+        {"eof", world_eof},
+        {"pause", world_pause},
+        {"take", world_take},
+        {"reason", world_reason},
+        {"reload", world_reload},
+        {"printed", world_printed},
+        {"errors", world_errors},
+        {"failed", world_failed},
+        {"free", world_free},
+        {"__gc", world_free},
+        {NULL, NULL},
     };
 
     luaL_newmetatable(L, WORLD);

@@ -19,7 +19,7 @@
 ---the methods answer nil, "connection closed", "closed".
 ---
 ---`tostring(conn)` is "client #3 (127.0.0.1:5312)". Reading or setting a field that does not
----exist raises. No method but is_open and queued may be called while loading.
+---exist raises. No method but is_open, queued and has_room may be called while loading.
 ---@class kelpie.conn
 ---@field id integer never used again by another connection
 ---@field number? integer nil for one of kelpie.connect; else the smallest number that was free, from 0; free again when it has gone
@@ -52,6 +52,14 @@ function conn:write(...) end
 ---@return string? message
 ---@return string? code "closed": no more will come; "timeout"; "retired": the script was replaced and did not end in time
 function conn:receive(what, seconds) end
+
+---Says that nothing more will be sent: the peer sees the end of the stream when all that is queued
+---is sent. What it sends is delivered as before; conn:send fails with "closed" from now on. It
+---stays open until it is closed, or the peer has ended as well.
+---@return true? ok
+---@return string? message
+---@return string? code "closed": it is closing or closed already
+function conn:finish() end
 
 ---Closes when all that is queued is sent. No more messages are delivered.
 ---@param reason? string what on_disconnect will see, cut after 63 bytes; default "closed"
@@ -120,6 +128,12 @@ function conn:is_open() end
 ---Tells how much is queued and not written yet.
 ---@return integer bytes 0 for one that is gone
 function conn:queued() end
+
+---Tells whether more should be sent now. An outbox that has passed its soft limit (256 KiB), or
+---has refused something as "full", has no room until it is empty: then on_drain is called. Who has
+---much to send stops when there is no room, and goes on in on_drain.
+---@return boolean room false too for one that is closing
+function conn:has_room() end
 
 -- ---- a room ---------------------------------------------------------------------------------
 
@@ -217,7 +231,7 @@ function timer:cancel() end
 ---@field on_connect? fun(conn: kelpie.conn)
 ---@field on_message? fun(conn: kelpie.conn, message: string)
 ---@field on_disconnect? fun(conn: kelpie.conn, reason: string) exactly once for each on_connect
----@field on_drain? fun(conn: kelpie.conn) an outbox that was above its soft limit is empty again
+---@field on_drain? fun(conn: kelpie.conn) an outbox that was above its soft limit, or full, is empty again
 ---@field on_adopt? fun(conn: kelpie.conn) once for each live connection after a reload or a roll-back
 ---@field on_input? fun(line: string) a line from the operator's standard input
 ---@field on_error? fun(conn: kelpie.conn?, message: string, traceback: string) a handler raised; conn is nil outside one; it was logged already

@@ -45,6 +45,12 @@ function conn:write(bytes) end
 ---The client has nothing more to send.
 function conn:eof() end
 
+---The client stops reading: what is sent to it from now on is queued.
+function conn:pause() end
+
+---The client reads on.
+function conn:resume() end
+
 ---Takes the next line, or as many as the text has.
 ---@param text string
 ---@param note? string begins the failure

@@ -19,18 +19,28 @@ local function quote(text)
    return '"' .. escaped .. '"'
 end
 
+-- A text of which only what is around a place is of interest.
+local function around(text, place)
+   local from = place > 200 and place - 60 or 1
+   local to = math.max(from + 300, place + 60)
+   return (from > 1 and "..." or "") .. text:sub(from, to) .. (to < #text and "..." or ""), place - from
+      + (from > 1 and 4 or 1)
+end
+
 -- Two texts under each other, and a mark where they begin to differ.
 local function diff(expected, got)
    if not got then
-      return "expected: " .. quote(expected) .. "\n     got: nothing"
+      return "expected: " .. quote((around(expected, 1))) .. "\n     got: nothing"
    end
    local same = 0
    while same < #expected and expected:byte(same + 1) == got:byte(same + 1) do
       same = same + 1
    end
-   local column = #quote(expected:sub(1, same)) - 1
+   local column
+   expected, column = around(expected, same + 1)
+   got = around(got, same + 1)
    return "expected: " .. quote(expected) .. "\n     got: " .. quote(got) .. "\n          "
-      .. (" "):rep(column) .. "^"
+      .. (" "):rep(#quote(expected:sub(1, column - 1)) - 1) .. "^"
 end
 
 -- ---- servers -------------------------------------------------------------------------------
@@ -114,6 +124,17 @@ function Conn:eof()
    self.world:run()
 end
 
+-- The client stops reading: what is sent to it is queued.
+function Conn:pause()
+   self.world:pause(self.id, true)
+end
+
+-- The client reads on.
+function Conn:resume()
+   self.world:pause(self.id, false)
+   self.world:run()
+end
+
 -- All that has come and nobody has expected yet.
 local function pending(conn)
    conn.waiting = conn.waiting .. conn.world:take(conn.id)
@@ -179,7 +200,7 @@ end
 function Conn:expect_nothing(note)
    local text = pending(self)
    if text ~= "" then
-      error(with(note, "expected nothing\n     got: " .. quote(text)), 2)
+      error(with(note, "expected nothing\n     got: " .. quote((around(text, 1)))), 2)
    end
 end
 

@@ -55,7 +55,9 @@ struct kelpie_conn {
     bool host_told : 1;     /* of the server: its C handler has seen the disconnect */
     bool host_done : 1;     /* and kept it from the script */
     bool lingering : 1;     /* SHUT_WR is done */
-    bool over_soft : 1;     /* outbox has passed soft_outbox; on_drain is owed */
+    bool over_soft : 1;     /* outbox has no room until on_drain, which is owed */
+    bool finishing : 1;     /* nothing more will be sent: SHUT_WR when all is written */
+    bool finished : 1;      /* and that is done */
     bool wants : 1;         /* the next message is let through although it is held */
     bool readable : 1;      /* an event said so, and no recv has found it empty since */
     bool saw_eof : 1;       /* an event had EOF: read until 0, also after a short read */
@@ -134,6 +136,10 @@ int kp_conn_write(struct kelpie_conn *conn, const struct iovec *parts, int n_par
 /* Queues a reference to a chunk that is already wrapped; its creator keeps its own.
  * Returns   as kp_conn_write. */
 int kp_conn_write_chunk(struct kelpie_conn *conn, struct kp_chunk *chunk);
+
+/* Nothing more will be sent: when all that is queued is written the peer is told so. It stays
+ * OPEN, and messages that come are delivered. Without a descriptor the peer is not told. */
+void kp_conn_finish(struct kelpie_conn *conn);
 
 /* Asks for the end: OPEN becomes DRAINING. The first reason stays. reason is copied. */
 void kp_conn_close(struct kelpie_conn *conn, const char *reason);

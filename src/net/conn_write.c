@@ -174,7 +174,29 @@ kp_conn_flush(struct kelpie_conn *conn)
 static bool
 can_send(const struct kelpie_conn *conn)
 {
-    return conn->state == KP_CONN_OPEN && conn->error == 0;
+    return conn->state == KP_CONN_OPEN && conn->error == 0 && !conn->finishing;
+}
+
+void
+kp_conn_finish(struct kelpie_conn *conn)
+{
+    if (conn->state != KP_CONN_OPEN || conn->finishing)
+        return;
+    conn->finishing = true;
+    kp_conn_touch(conn);
+}
+
+static void
+go_on_finishing(struct kelpie_conn *conn)
+{
+    if (conn->outbox.len > 0 || conn->finished || conn->error != 0)
+        return;
+    conn->finished = true;
+    if (conn->detached != NULL)
+        return;
+    int rc = kp_sys_shutdown(&conn->net->env->sys, conn->source.fd, SHUT_WR);
+    if (rc < 0)
+        kp_conn_drop(conn, kp_conn_error_reason(-rc), false);
 }
 
 /* Everything is written: the peer is told so, and gets time to end as well. */
@@ -225,6 +247,8 @@ kp_conn_flush_turn(struct kelpie_conn *conn)
     kp_conn_flush(conn);
     if (conn->state == KP_CONN_DRAINING) {
         go_on_draining(conn);
+    } else if (conn->finishing) {
+        go_on_finishing(conn);
     } else if (conn->over_soft && conn->outbox.len == 0 && can_send(conn)) {
         conn->over_soft = false;
         hooks->on_drain(hooks->arg, conn);
@@ -349,8 +373,10 @@ queue_wrapped(struct kelpie_conn *conn, const struct kp_wrap *wrap)
 {
     int rc = make_room(conn, wrap->len);
 
-    if (rc == KELPIE_EFULL)
+    if (rc == KELPIE_EFULL) {
+        conn->over_soft |= conn->outbox.len > 0; /* who was refused hears of the drain */
         kp_limit_hit(conn->net, KP_LIMIT_OUTBOX, &conn->peer, conn);
+    }
     if (rc < 0 || wrap->len == 0)
         return rc;
     if (is_sent_at_once(conn, wrap))
@@ -367,7 +393,7 @@ queue_parts(struct kelpie_conn *conn, const struct kp_framing *framing,
     struct kp_mem *mem = &conn->net->env->mem;
     struct kp_wrap wrap;
 
-    if (!kp_conn_is_open(conn))
+    if (!can_send(conn))
         return KELPIE_ECLOSED;
     int rc = kp_wrap_init(&wrap, mem, framing, parts, n_parts);
     if (rc < 0)

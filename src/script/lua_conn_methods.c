@@ -195,6 +195,27 @@ l_abort(lua_State *L)
 }
 
 /***
+Says that nothing more will be sent: the peer sees the end of the stream when all that is queued
+is sent. What it sends is delivered as before.
+@function conn:finish
+@treturn[1] boolean true
+@treturn[2] nil
+@treturn[2] string message
+@treturn[2] string code: "closed"
+@usage server:send(question) server:finish() local answer = server:receive(nil, 5)
+*/
+static int
+l_finish(lua_State *L)
+{
+    struct kelpie_conn *conn = check_self(L, "conn:finish");
+
+    if (!is_open(conn))
+        return kp_lua_push_closed(L);
+    kp_conn_finish(conn);
+    return kp_lua_push_result(L, 0);
+}
+
+/***
 Stops reading; messages wait in the kernel, and the client with them.
 @function conn:pause
 @treturn[1] boolean true
@@ -366,20 +387,32 @@ l_queued(lua_State *L)
     return 1;
 }
 
+/***
+Tells whether more should be sent. From its soft limit on, or when it has refused something, an
+outbox has no room until it is empty; then on_drain is called.
+@function conn:has_room
+@treturn boolean false too for one that is closing
+@usage while source[n] and conn:has_room() do conn:send(source[n]) n = n + 1 end
+*/
+static int
+l_has_room(lua_State *L)
+{
+    const struct kp_lua_conn *handle =
+        kp_lua_check_self(L, &kp_lua_conn_type, "conn:has_room");
+
+    lua_pushboolean(L, is_open(handle->conn) && !handle->conn->finishing &&
+                           !handle->conn->over_soft);
+    return 1;
+}
+
 const luaL_Reg kp_lua_conn_methods[] = {
-    {"send", l_send},
-    {"write", l_write},
-    {"receive", l_receive},
-    {"set_framing", l_set_framing},
-    {"close", l_close},
-    {"abort", l_abort},
-    {"pause", l_pause},
-    {"resume", l_resume},
-    {"set_timeout", l_set_timeout},
-    {"join", l_join},
-    {"leave", l_leave},
-    {"rooms", l_rooms},
-    {"is_open", l_is_open},
-    {"queued", l_queued},
+    {"send", l_send},       {"write", l_write},
+    {"receive", l_receive}, {"set_framing", l_set_framing},
+    {"finish", l_finish},   {"close", l_close},
+    {"abort", l_abort},     {"pause", l_pause},
+    {"resume", l_resume},   {"set_timeout", l_set_timeout},
+    {"join", l_join},       {"leave", l_leave},
+    {"rooms", l_rooms},     {"is_open", l_is_open},
+    {"queued", l_queued},   {"has_room", l_has_room},
     {NULL, NULL},
 };

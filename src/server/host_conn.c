@@ -38,6 +38,12 @@ kelpie_conn_write(kelpie_conn *conn, const void *bytes, size_t len)
 }
 
 void
+kelpie_conn_finish(kelpie_conn *conn)
+{
+    kp_conn_finish(conn);
+}
+
+void
 kelpie_conn_close(kelpie_conn *conn, const char *reason)
 {
     if (conn != NULL)

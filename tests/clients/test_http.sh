@@ -10,7 +10,7 @@ printf 'a\0b' >"$work/www/sub/bytes.bin"
 : >"$work/www/empty.css"
 echo secret >"$work/www/.hidden"
 echo secret >"$work/secret"
-cp "$top/examples/http.lua" "$work/http.lua"
+cp -R "$top/examples/http.lua" "$top/examples/http" "$work"
 cd "$work" || exit 1 # the folder www is looked for there
 start_server run --allow io -p 0 "$work/http.lua"
 url=http://127.0.0.1:$port
@@ -44,7 +44,7 @@ grep -qx 'Content-Length: 18' "$work/head" || fail "HEAD has no length"
 grep -qE '^Date: [A-Z][a-z]{2}, [0-9]{2} ' "$work/head" || fail "HEAD has no date"
 status 404 "$url/nothing"
 status 405 -X DELETE "$url/"
-get -i -X POST -d '' "$url/" | tr -d '\r' | grep -qx 'Allow: GET, HEAD' || fail "405 does not say what is allowed"
+get -i -X POST -d '' "$url/" | tr -d '\r' | grep -qx 'Allow: GET, HEAD, OPTIONS' || fail "405 does not say what is allowed"
 status 501 -X BREW "$url/"
 
 # ---- bodies ---------------------------------------------------------------------------------

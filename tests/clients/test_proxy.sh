@@ -4,9 +4,9 @@
 
 need socat curl cmp
 
-mkdir "$work/scripts"
+mkdir -p "$work/scripts/proxy"
 cp "$top/examples/proxy.lua" "$work/scripts/init.lua"
-printf 'return { "unix:%s/up1", "unix:%s/up2" }\n' "$work" "$work" >"$work/scripts/upstreams.lua"
+printf 'return { "unix:%s/up1", "unix:%s/up2" }\n' "$work" "$work" >"$work/scripts/proxy/upstreams.lua"
 head -c 33554432 /dev/urandom >"$work/big"
 printf 'HTTP/1.0 200 OK\r\nContent-Length: %s\r\n\r\n' "$(wc -c <"$work/big" | tr -d ' ')" >"$work/head"
 cat >"$work/answer" <<SH

@@ -1,7 +1,7 @@
 #!/bin/sh
 # test_redis.sh - redis-cli and redis-benchmark speak to examples/redis.lua, also across a reload
 . "$(dirname "$0")/lib.sh"
-need redis-cli redis-benchmark
+need redis-cli redis-benchmark cc
 need_nc
 
 # The example is a copy, which may be changed.
@@ -108,12 +108,12 @@ answer "" keys 'user\:'
 answer user:10 keys 'u*1*0'
 
 # What is no command, and the rest.
-answer "ERR unknown command 'nonsense'" nonsense 1
+answer "ERR unknown command 'nonsense', with args beginning with: '1'" nonsense 1
 answer "ERR wrong number of arguments for 'get' command" get
 answer "ERR wrong number of arguments for 'mset' command" mset a 1 b
 answer "appendonly no" config get appendonly
 r info | grep -q kelpie_generation:1 || fail "INFO has no generation"
-[ "$(r command count)" = 25 ] || fail "COMMAND COUNT is $(r command count)"
+[ "$(r command count)" = 27 ] || fail "COMMAND COUNT is $(r command count)"
 
 # Inline, pipelined, in parts.
 printf 'PING\r\nset "two words" "x y"\nget "two words"\r\n\r\n*1\r\n$4\r\nPING\r\n' |
@@ -124,6 +124,16 @@ equal "inline answers" "$(tr '\n' ' ' <"$work/inline")" '+PONG +OK $3 x y +PONG 
 timeout 20 redis-benchmark -p "$port" -t set,get -d 100000 -P 4 -n 160 -c 2 -q </dev/null >"$work/large" 2>&1 ||
     fail "large values: $(cat "$work/large")"
 grep -qiE 'error|closed' "$work/large" && fail "large values: $(cat "$work/large")"
+
+# Far more answers than may be queued, of one who reads nothing before all is sent.
+cc -O1 -o "$work/late" "$here/late.c" || fail "late.c does not compile"
+head -c 1024 /dev/zero | tr '\0' v | redis-cli -p "$port" -x set kib >/dev/null
+printf '*2\r\n$3\r\nGET\r\n$3\r\nkib\r\n' >"$work/request"
+{ printf '$1024\r\n' && head -c 1024 /dev/zero | tr '\0' v && printf '\r\n'; } >"$work/reply"
+"$work/late" "$port" 100000 "$work/request" "$work/reply" || fail "answers are missing"
+timeout 60 redis-benchmark -p "$port" -t get -P 1000 -d 1024 -n 100000 -q </dev/null >"$work/deep" 2>&1 ||
+    fail "deep pipelines: $(cat "$work/deep")"
+grep -qiE 'error|closed' "$work/deep" && fail "deep pipelines: $(cat "$work/deep")"
 
 # ---- a reload in the middle -----------------------------------------------------------------
 
