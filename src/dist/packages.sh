@@ -29,7 +29,7 @@ debian() {
         wanted="$wanted libcmocka-dev clang clang-format libclang-rt-14-dev lua-check binutils
                 pkg-config netcat-openbsd ncat socat inetutils-telnet procps npm mandoc
                 ii mosquitto-clients redis-tools curl wrk
-                libuv1-dev libevent-dev lua5.4 lua-cjson lua-lpeg"
+                libuv1-dev libevent-dev lua5.4 lua-cjson lua-lpeg lua-busted"
     fi
     missing=""
     for package in $wanted; do
