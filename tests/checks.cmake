@@ -34,7 +34,7 @@ if(KELPIE_BUILD_LUA_MODULE)
   endforeach()
 endif()
 # What strangers do with an installed kelpie: builds of their own, without sanitizers.
-kelpie_add_script_test(install test_install.sh "${PROJECT_SOURCE_DIR}")
+kelpie_add_script_test(install test_install.sh)
 set_tests_properties(install PROPERTIES TIMEOUT 600)
 
 # The public header stands alone, as C99 and as C++.

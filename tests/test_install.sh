@@ -1,26 +1,12 @@
 #!/bin/sh
-# test_install.sh SOURCE - installs a release build into a folder, and uses it as strangers do
+# test_install.sh - installs a release build into a folder, and uses it as strangers do
 #
 # A CMake project with find_package, one with add_subdirectory, and a Makefile with
 # pkg-config, all outside of the tree, build the same small program against it; the installed
 # program serves, its manual pages are there, and moving the folder breaks nothing.
 set -eu
 
-source=$(cd "${1:-$(dirname "$0")/..}" && pwd)
-work=$(mktemp -d "${TMPDIR:-/tmp}/kelpie-install.XXXXXX")
-trap 'rm -rf "$work"' EXIT
-
-fail() {
-    echo "FAILED: $*"
-    exit 1
-}
-
-quietly() { # COMMAND...
-    "$@" >"$work/log" 2>&1 || {
-        cat "$work/log"
-        fail "$*"
-    }
-}
+. "$(dirname "$0")/install/lib.sh"
 
 says_hello() { # PROGRAM
     "$1" | grep -q "says hello" || fail "$1 does not say hello"

@@ -7,22 +7,7 @@
 # By hand: the second form needs root, and a machine on which kelpie is not installed.
 set -eu
 
-source=$(cd "$(dirname "$0")/.." && pwd)
-work=$(mktemp -d "${TMPDIR:-/tmp}/kelpie-package.XXXXXX")
-server=
-trap '[ -z "$server" ] || kill "$server" 2>/dev/null; rm -rf "$work"' EXIT
-
-fail() {
-    echo "FAILED: $*"
-    exit 1
-}
-
-quietly() { # COMMAND...
-    "$@" >"$work/log" 2>&1 || {
-        cat "$work/log"
-        fail "$*"
-    }
-}
+. "$(dirname "$0")/install/lib.sh"
 
 for tool in dpkg-deb dpkg-shlibdeps cpack; do
     command -v "$tool" >/dev/null 2>&1 || { echo "skipped: $tool is not installed"; exit 77; }
