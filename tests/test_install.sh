@@ -3,7 +3,8 @@
 #
 # A CMake project with find_package, one with add_subdirectory, and a Makefile with
 # pkg-config, all outside of the tree, build the same small program against it; the installed
-# program serves, its manual pages are there, and moving the folder breaks nothing.
+# program serves, its manual pages are there, a plain lua5.4 finds the module, and moving the
+# folder breaks nothing.
 set -eu
 
 . "$(dirname "$0")/install/lib.sh"
@@ -14,9 +15,12 @@ says_hello() { # PROGRAM
 
 unset CFLAGS LDFLAGS CMAKE_PREFIX_PATH PKG_CONFIG_PATH
 quietly cmake -S "$source" -B "$work/build" -DCMAKE_BUILD_TYPE=Release \
-    -DKELPIE_BUILD_TESTS=OFF -DKELPIE_BUILD_EXAMPLES=OFF -DKELPIE_WERROR=ON
+    -DKELPIE_BUILD_TESTS=OFF -DKELPIE_BUILD_EXAMPLES=OFF -DKELPIE_WERROR=ON \
+    -DKELPIE_BUILD_LUA_MODULE=ON -DKELPIE_LUA_MODULE_DIR:STRING=lib/lua/5.4
 quietly cmake --build "$work/build" -j 2
 quietly cmake --install "$work/build" --prefix "$work/first"
+[ ! -e "$work/first/lib/lua" ] || fail "the module for lua5.4 is installed unasked"
+quietly cmake --install "$work/build" --prefix "$work/first" --component luamod
 
 # The folder can be moved: nothing has its old name in it.
 mv "$work/first" "$work/prefix"
@@ -36,6 +40,12 @@ if grep -rl "$work/first" "$lib" --include='*.cmake' --include='*.pc' >"$work/lo
     fail "these know where they were installed first"
 fi
 "$prefix/bin/kelpie" check "$prefix/share/kelpie/scripts" >/dev/null || fail "the installed program"
+
+[ -s "$prefix/lib/lua/5.4/kelpie.so" ] || fail "the module for lua5.4 is not installed"
+if command -v lua5.4 >/dev/null 2>&1; then
+    LUA_CPATH="$prefix/lib/lua/5.4/?.so" quietly lua5.4 -e \
+        "os.exit(require('kelpie.test').run('$prefix/share/kelpie/scripts') == 0)"
+fi
 
 cp -R "$source/tests/install" "$work/strangers"
 LD_LIBRARY_PATH=$lib DYLD_LIBRARY_PATH=$lib
