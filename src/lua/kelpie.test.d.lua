@@ -2,7 +2,7 @@
 --
 -- kelpie.test.d.lua: what tests of handlers can use, for editors (LuaLS)
 --
--- This file is never run; what it describes is in testing/test.lua. Everything raises at the line
+-- This file is never run; what it describes is in test.lua. Everything raises at the line
 -- of the test when it is not as expected.
 
 ---A server of one test.

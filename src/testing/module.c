@@ -2,7 +2,7 @@
  * module.c - the Lua module kelpie.test, for every host that offers it
  *
  * `kelpie test` offers it, and kelpie.so to a plain lua5.4 and to what runs in one. It is
- * test.lua, compiled in, on top of two things that Lua lacks: worlds (world.c), and the list
+ * lua/test.lua, compiled in, on top of two things that Lua lacks: worlds (world.c), and the list
  * of a folder. Like its hosts it knows kelpie.h and nothing else of the library.
  */
 #include "module.h"

@@ -154,5 +154,5 @@ has_text "$work/tests.err" "$work/nowhere: No such file" || fail "$(cat "$work/t
 # The stubs for editors and the module have the same functions.
 functions() { sed -n -e 's/^function \([A-Za-z_.:]*\)(.*/\1/p' "$1" | tr 'SC' 'sc' | sort; }
 equal "the set of functions in kelpie.test.d.lua" "$(functions "$top/src/lua/kelpie.test.d.lua")" \
-    "$(functions "$top/src/testing/test.lua")"
+    "$(functions "$top/src/lua/test.lua")"
 assert_clean
