@@ -241,6 +241,42 @@ given_a_rolled_back_content_when_a_file_changes_then_it_may_be_loaded_again(void
     assert_false(kp_reload_is_rolled_back_content(script));
 }
 
+static void
+given_a_state_near_its_cap_when_rolled_back_then_it_works_all_the_same(void **state)
+{
+    struct reload_kit *kit = *state;
+    const char *text = KELPIE "local x = kelpie.keep('x', {})\n"
+                              "return { on_input = function()\n"
+                              "   for i = 1, 100 do x[i] = string.rep('x', 1000) .. i .. "
+                              "kelpie.generation end\n"
+                              "end, on_load = function(why) print(why, #x) end }";
+    rk_must_load(kit, text);
+    kit->sk.script.limits.lua_memory = kit->sk.script.live->lua_bytes + 180 * 1024;
+    assert_int_equal(kp_script_on_input(&kit->sk.script, "", 0), 0);
+    rk_must_load(kit, text);
+    assert_int_equal(kp_script_on_input(&kit->sk.script, "", 0), 0);
+
+    roll_back(kit);
+
+    sk_printed(&kit->sk, "start\t0\nreload\t100\nrollback\t100\n");
+    assert_int_equal(kp_script_on_input(&kit->sk.script, "", 0), 0);
+}
+
+static void
+given_a_misplaced_request_when_rolled_back_then_it_is_refused(void **state)
+{
+    struct reload_kit *kit = *state;
+    rk_must_load(kit, GOOD);
+    rk_must_load(kit, GOOD);
+
+    kit->sk.script.in_call = true;
+    int rc = kp_reload_rollback(&kit->sk.script);
+    kit->sk.script.in_call = false;
+
+    assert_int_equal(rc, KELPIE_EMISUSE);
+    assert_int_equal(kit->sk.script.live->number, 2);
+}
+
 int
 main(void)
 {
@@ -258,6 +294,8 @@ main(void)
         TEST(given_a_roll_back_when_reloaded_then_the_number_is_a_new_one),
         TEST(given_errors_that_quote_a_client_when_reported_then_the_report_is_printable),
         TEST(given_a_rolled_back_content_when_a_file_changes_then_it_may_be_loaded_again),
+        TEST(given_a_state_near_its_cap_when_rolled_back_then_it_works_all_the_same),
+        TEST(given_a_misplaced_request_when_rolled_back_then_it_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -193,42 +193,6 @@ given_swap_and_roll_back_when_allocations_fail_from_the_nth_on_then_a_version_se
     fail_each(*state, fault_mem_fail_from);
 }
 
-static void
-given_a_state_near_its_cap_when_rolled_back_then_it_works_all_the_same(void **state)
-{
-    struct reload_kit *kit = *state;
-    const char *text = KELPIE "local x = kelpie.keep('x', {})\n"
-                              "return { on_input = function()\n"
-                              "   for i = 1, 100 do x[i] = string.rep('x', 1000) .. i .. "
-                              "kelpie.generation end\n"
-                              "end, on_load = function(why) print(why, #x) end }";
-    rk_must_load(kit, text);
-    kit->sk.script.limits.lua_memory = kit->sk.script.live->lua_bytes + 180 * 1024;
-    assert_int_equal(kp_script_on_input(&kit->sk.script, "", 0), 0);
-    rk_must_load(kit, text);
-    assert_int_equal(kp_script_on_input(&kit->sk.script, "", 0), 0);
-
-    roll_back(kit);
-
-    sk_printed(&kit->sk, "start\t0\nreload\t100\nrollback\t100\n");
-    assert_int_equal(kp_script_on_input(&kit->sk.script, "", 0), 0);
-}
-
-static void
-given_a_misplaced_request_when_rolled_back_then_it_is_refused(void **state)
-{
-    struct reload_kit *kit = *state;
-    rk_must_load(kit, GOOD);
-    rk_must_load(kit, GOOD);
-
-    kit->sk.script.in_call = true;
-    int rc = kp_reload_rollback(&kit->sk.script);
-    kit->sk.script.in_call = false;
-
-    assert_int_equal(rc, KELPIE_EMISUSE);
-    assert_int_equal(kit->sk.script.live->number, 2);
-}
-
 int
 main(void)
 {
@@ -239,8 +203,6 @@ main(void)
             given_swap_and_roll_back_when_each_allocation_fails_once_then_a_version_serves),
         TEST(
             given_swap_and_roll_back_when_allocations_fail_from_the_nth_on_then_a_version_serves),
-        TEST(given_a_state_near_its_cap_when_rolled_back_then_it_works_all_the_same),
-        TEST(given_a_misplaced_request_when_rolled_back_then_it_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
