@@ -1,13 +1,11 @@
 # KelpieEmbed.cmake - Lua files as arrays of bytes in headers
 
-set(kelpie_embed_dir "${PROJECT_BINARY_DIR}/embedded")
-
-# Adds to HEADER.new, which is empty at first, an array NAME with the bytes of FILE.
+# Adds to HEADER an array kd_embedded_NAME with the bytes of FILE.
 function(kelpie_embed header name file)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${file}")
   file(READ "${file}" hex HEX)
   string(REGEX REPLACE "(..)" "0x\\1," bytes "${hex}")
   string(REGEX REPLACE "(................................................................................)"
          "\\1\n" bytes "${bytes}")
-  file(APPEND "${header}.new" "static const unsigned char ${name}[] = {\n${bytes}};\n")
+  file(APPEND "${header}.new" "static const unsigned char kd_embedded_${name}[] = {\n${bytes}};\n")
 endfunction()

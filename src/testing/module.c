@@ -51,7 +51,7 @@ l_list(lua_State *L)
 void
 kt_module_open(lua_State *L, const struct kelpie_options *options)
 {
-    if (luaL_loadbufferx(L, (const char *)kt_embedded_test, sizeof(kt_embedded_test),
+    if (luaL_loadbufferx(L, (const char *)kd_embedded_test, sizeof(kd_embedded_test),
                          "=kelpie.test", "t") != LUA_OK)
         lua_error(L);
     kt_world_open(L, options);
