@@ -35,10 +35,12 @@ if(KELPIE_BUILD_LUA_MODULE)
                     OUTPUT_VARIABLE runtime OUTPUT_STRIP_TRAILING_WHITESPACE)
     list(APPEND runtimes "${runtime}")
   endforeach()
-  kelpie_add_script_test(luamod test_luamod.sh "${PROJECT_BINARY_DIR}/luamod" ${runtimes})
+  foreach(name luamod luamod_test)
+    kelpie_add_script_test(${name} test_${name}.sh "${PROJECT_BINARY_DIR}/luamod" ${runtimes})
+  endforeach()
 endif()
 # What strangers do with an installed kelpie: builds of their own, without sanitizers.
-kelpie_add_script_test(install test_install.sh "${PROJECT_SOURCE_DIR}")
+kelpie_add_script_test(install test_install.sh)
 set_tests_properties(install PROPERTIES TIMEOUT 600)
 
 # The public header stands alone, as C99 and as C++.

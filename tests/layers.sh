@@ -1,6 +1,6 @@
 #!/bin/sh
 # layers.sh - includes point downwards only: compat <- base <- event <- net <- script <-
-# server <- daemon; and the few other rules of the house that a grep can check
+# server; testing <- daemon, luamod; and the few other rules of the house that a grep can check
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -20,12 +20,13 @@ allowed() {
     net) echo "base event net" ;;
     script) echo "base event net script" ;;
     server) echo "base event net script server" ;;
-    daemon) echo "daemon" ;;
+    testing) echo "testing" ;;
+    daemon | luamod) echo "$1 testing" ;;
     esac
 }
 
 checked=0
-for layer in compat base event net script server daemon; do
+for layer in compat base event net script server testing daemon luamod; do
     for file in $(find "src/$layer" -name '*.[ch]'); do
         for include in $(sed -n 's/^ *# *include "\([^"]*\)".*/\1/p' "$file"); do
             checked=$((checked + 1))

@@ -3,42 +3,12 @@
  */
 #include "live_kit.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
 #define SHOWN_LOG 3000 /* bytes of it, in a complaint */
-
-uint64_t
-live_now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
-}
-
-bool
-live_complain(struct live_kit *kit, const char *format, ...)
-{
-    va_list args;
-
-    if (kit->why[0] != '\0')
-        return false;
-    va_start(args, format);
-    vsnprintf(kit->why, sizeof kit->why, format, args);
-    va_end(args);
-    return false;
-}
 
 /* --- the log --------------------------------------------------------------------------- */
 
@@ -220,19 +190,11 @@ live_start(struct live_kit *kit, struct kelpie_options *options, const char *pat
 int
 live_connect(struct live_kit *kit)
 {
-    struct sockaddr_in addr = {.sin_family = AF_INET,
-                               .sin_port = htons((uint16_t)kit->port),
-                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+    int fd = plain_connect(kit->port);
 
-    if (fd >= 0 && connect(fd, (struct sockaddr *)&addr, sizeof addr) == 0 &&
-        fcntl(fd, F_SETFL, O_NONBLOCK) == 0 &&
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0)
-        return fd;
-    live_complain(kit, "connect: %s", strerror(errno));
-    if (fd >= 0)
-        close(fd);
-    return -1;
+    if (fd < 0)
+        live_complain(kit, "connect: %s", strerror(errno));
+    return fd;
 }
 
 static bool

@@ -20,6 +20,7 @@
 
 #include "fault.h"
 #include "kelpie.h"
+#include "plain_kit.h"
 
 #define LIVE_LOG_SIZE    (1 << 20)
 #define LIVE_REASON_SIZE 1024
@@ -54,11 +55,9 @@ struct live_kit {
     char why[LIVE_REASON_SIZE];
 };
 
-uint64_t live_now_ns(void);
-
-/* Notes the first complaint. Returns false. */
-bool live_complain(struct live_kit *kit, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+/* Notes the first complaint. Is false. */
+#define live_complain(kit, ...)                                                          \
+ plain_complain((kit)->why, sizeof((kit)->why), __VA_ARGS__)
 
 /* Makes the server, loads the script at path, listens, starts the thread. The doors of the
  * options are filled in here.

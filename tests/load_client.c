@@ -10,35 +10,28 @@
  */
 #include "load_client.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "plain_kit.h"
+
 #define SILENCE_MS 60000 /* nothing at all for so long: the server is gone */
 
-/* Notes the first complaint. Returns false. */
-static bool __attribute__((format(printf, 2, 3)))
-complain(struct load_client *client, const char *format, ...)
+static bool
+fail(struct load_client *client)
 {
-    va_list args;
-
-    if (atomic_load(&client->failed))
-        return false;
-    va_start(args, format);
-    vsnprintf(client->why, sizeof client->why, format, args);
-    va_end(args);
     atomic_store(&client->failed, true);
     return false;
 }
+
+/* Notes the first complaint, then that there is one. Is false. */
+#define complain(client, ...)                                                            \
+ (plain_complain((client)->why, sizeof((client)->why), __VA_ARGS__), fail(client))
 
 static int
 index_of(const struct load_client *client, const struct load_conn *conn)
@@ -51,15 +44,8 @@ index_of(const struct load_client *client, const struct load_conn *conn)
 static bool
 connect_one(struct load_client *client, struct load_conn *conn)
 {
-    struct sockaddr_in addr = {.sin_family = AF_INET,
-                               .sin_port = htons((uint16_t)client->port),
-                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int on = 1;
-
-    conn->fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (conn->fd < 0 || connect(conn->fd, (struct sockaddr *)&addr, sizeof addr) < 0 ||
-        fcntl(conn->fd, F_SETFL, O_NONBLOCK) < 0 ||
-        setsockopt(conn->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
+    conn->fd = plain_connect(client->port);
+    if (conn->fd < 0)
         return complain(client, "connection %d: %s", index_of(client, conn),
                         strerror(errno));
     return true;

@@ -13,18 +13,21 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "plain_kit.h"
 
 #define LIMIT_S           120 /* for anything that is waited for */
 #define LOAD_TIMEOUT_MS   500
 #define RETIRE_TIMEOUT_MS 5 /* of LK_SEQUENTIAL */
 #define SLOW_EVERY        8 /* the endless loop lasts LOAD_TIMEOUT_MS: not each time */
+
+/* Notes the first complaint. Is false. */
+#define complain(kit, ...) plain_complain((kit)->why, sizeof((kit)->why), __VA_ARGS__)
 
 /* --- scripts --------------------------------------------------------------------------- */
 
@@ -118,29 +121,10 @@ static const struct fault {
 
 enum { N_FAULTS = sizeof faults / sizeof faults[0] };
 
-/* --- complaints ------------------------------------------------------------------------ */
-
-/* Notes the first complaint. Returns false. */
-static bool __attribute__((format(printf, 2, 3)))
-complain(struct load_kit *kit, const char *format, ...)
-{
-    va_list args;
-
-    if (kit->why[0] != '\0')
-        return false;
-    va_start(args, format);
-    vsnprintf(kit->why, sizeof kit->why, format, args);
-    va_end(args);
-    return false;
-}
-
 static double
 now_s(void)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+    return (double)plain_now_ns() / 1e9;
 }
 
 /* --- files ----------------------------------------------------------------------------- */

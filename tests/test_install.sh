@@ -1,26 +1,13 @@
 #!/bin/sh
-# test_install.sh SOURCE - installs a release build into a folder, and uses it as strangers do
+# test_install.sh - installs a release build into a folder, and uses it as strangers do
 #
 # A CMake project with find_package, one with add_subdirectory, and a Makefile with
 # pkg-config, all outside of the tree, build the same small program against it; the installed
-# program serves, its manual pages are there, and moving the folder breaks nothing.
+# program serves, its manual pages are there, a plain lua5.4 finds the module, and moving the
+# folder breaks nothing.
 set -eu
 
-source=$(cd "${1:-$(dirname "$0")/..}" && pwd)
-work=$(mktemp -d "${TMPDIR:-/tmp}/kelpie-install.XXXXXX")
-trap 'rm -rf "$work"' EXIT
-
-fail() {
-    echo "FAILED: $*"
-    exit 1
-}
-
-quietly() { # COMMAND...
-    "$@" >"$work/log" 2>&1 || {
-        cat "$work/log"
-        fail "$*"
-    }
-}
+. "$(dirname "$0")/install/lib.sh"
 
 says_hello() { # PROGRAM
     "$1" | grep -q "says hello" || fail "$1 does not say hello"
@@ -28,9 +15,12 @@ says_hello() { # PROGRAM
 
 unset CFLAGS LDFLAGS CMAKE_PREFIX_PATH PKG_CONFIG_PATH
 quietly cmake -S "$source" -B "$work/build" -DCMAKE_BUILD_TYPE=Release \
-    -DKELPIE_BUILD_TESTS=OFF -DKELPIE_BUILD_EXAMPLES=OFF -DKELPIE_WERROR=ON
+    -DKELPIE_BUILD_TESTS=OFF -DKELPIE_BUILD_EXAMPLES=OFF -DKELPIE_WERROR=ON \
+    -DKELPIE_BUILD_LUA_MODULE=ON -DKELPIE_LUA_MODULE_DIR:STRING=lib/lua/5.4
 quietly cmake --build "$work/build" -j 2
 quietly cmake --install "$work/build" --prefix "$work/first"
+[ ! -e "$work/first/lib/lua" ] || fail "the module for lua5.4 is installed unasked"
+quietly cmake --install "$work/build" --prefix "$work/first" --component luamod
 
 # The folder can be moved: nothing has its old name in it.
 mv "$work/first" "$work/prefix"
@@ -53,6 +43,12 @@ fi
 "$prefix/bin/kelpie" init "$work/project" >/dev/null || fail "kelpie init"
 grep -q "\"$(cd "$prefix" && pwd -P)/share/kelpie/lua\"" "$work/project/.luarc.json" ||
     fail "editors do not find the definitions: $(cat "$work/project/.luarc.json")"
+
+[ -s "$prefix/lib/lua/5.4/kelpie.so" ] || fail "the module for lua5.4 is not installed"
+if command -v lua5.4 >/dev/null 2>&1; then
+    LUA_CPATH="$prefix/lib/lua/5.4/?.so" quietly lua5.4 -e \
+        "os.exit(require('kelpie.test').run('$prefix/share/kelpie/scripts') == 0)"
+fi
 
 cp -R "$source/tests/install" "$work/strangers"
 LD_LIBRARY_PATH=$lib DYLD_LIBRARY_PATH=$lib

@@ -1,25 +1,8 @@
 #!/bin/sh
 # test_luamod.sh FOLDER [RUNTIME...] - `require "kelpie"` in a plain lua5.4
-#
-# FOLDER has kelpie.so. RUNTIMEs are the shared libraries of sanitizers that it was built
-# with: a program without them has to load them first.
 set -u
-
-modules=${1:?usage: sh $0 FOLDER [RUNTIME...]}
-shift
-runtimes=$*
-set -- "$modules"
-. "$(dirname "$0")/clients/lib.sh"
+. "$(dirname "$0")/luamod_lib.sh"
 need_nc
-need lua5.4
-for runtime in $runtimes; do
-    [ -f "$runtime" ] || skip "$runtime is not there"
-done
-
-lua_with_kelpie() { # SCRIPT
-    env LD_PRELOAD="$runtimes" ASAN_OPTIONS=detect_leaks=0 LUA_CPATH="$modules/?.so" \
-        lua5.4 "$@"
-}
 
 # What is wrong is said: by an error for the arguments, by results for the rest.
 write_script 'return { on_message = function(conn, line)
@@ -39,7 +22,7 @@ ok, message = pcall(kelpie.run, { script = arg[1], listen = ":0", ready = functi
 assert(not ok and message:find("no", 1, true), message)
 print("all said")
 LUA
-equal "the answer to wrong calls" "$(lua_with_kelpie "$work/wrong.lua" "$work/scripts" 2>&1)" "all said"
+equal "the answer to wrong calls" "$(with_kelpie lua5.4 "$work/wrong.lua" "$work/scripts" 2>&1)" "all said"
 
 # It serves, twice one after the other: ended by the script, then by a signal.
 cat >"$work/serve.lua" <<'LUA'
@@ -54,7 +37,7 @@ for turn = 1, 2 do
 end
 print("the end")
 LUA
-spawn lua env LD_PRELOAD="$runtimes" ASAN_OPTIONS=detect_leaks=0 LUA_CPATH="$modules/?.so" \
+spawn lua env LD_PRELOAD="$runtimes" ASAN_OPTIONS=detect_leaks=0 LUA_CPATH="$modules/?.so;;" \
     lua5.4 "$work/serve.lua" "$work/scripts" </dev/null
 serve_turn() { # NUMBER
     wait_until "turn $1 listens" grep -q "^turn $1	" "$work/lua.out"

@@ -133,9 +133,23 @@ given_a_command_that_asks_when_parsed_then_it_needs_no_script(void **state)
     assert_parses(&options, "rollback");
     assert_int_equal(options.command, KD_ROLLBACK);
     kd_options_clear(&options);
+
     assert_parses(&options, "--json status");
     assert_int_equal(options.command, KD_STATUS);
     assert_true(options.json);
+    kd_options_clear(&options);
+}
+
+static void
+given_a_filter_of_tests_when_parsed_then_it_is_kept(void **state)
+{
+    (void)state;
+    struct kd_options options;
+
+    assert_parses(&options, "test --filter a.*b scripts");
+    assert_int_equal(options.command, KD_TEST);
+    assert_string_equal(options.filter, "a.*b");
+    assert_string_equal(options.script, "scripts");
     kd_options_clear(&options);
 }
 
@@ -147,6 +161,8 @@ given_flags_of_another_command_when_parsed_then_the_right_one_is_named(void **st
     assert_refused("run --drop scripts", EX_USAGE, "--drop goes with kelpie reload only");
     assert_refused("status --dry-run", EX_USAGE,
                    "--dry-run goes with kelpie reload only");
+    assert_refused("check --filter x scripts", EX_USAGE,
+                   "--filter goes with kelpie test only");
     assert_refused("--json scripts", EX_USAGE,
                    "--json goes with kelpie status and kelpie check only");
     assert_refused("reload --drop --dry-run", EX_USAGE,
@@ -460,6 +476,7 @@ main(void)
         cmocka_unit_test(
             given_a_command_when_parsed_then_it_may_stand_before_or_after_flags),
         cmocka_unit_test(given_a_command_that_asks_when_parsed_then_it_needs_no_script),
+        cmocka_unit_test(given_a_filter_of_tests_when_parsed_then_it_is_kept),
         cmocka_unit_test(
             given_flags_of_another_command_when_parsed_then_the_right_one_is_named),
         cmocka_unit_test(given_help_or_version_when_parsed_then_no_script_is_needed),

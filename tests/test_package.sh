@@ -7,22 +7,7 @@
 # By hand: the second form needs root, and a machine on which kelpie is not installed.
 set -eu
 
-source=$(cd "$(dirname "$0")/.." && pwd)
-work=$(mktemp -d "${TMPDIR:-/tmp}/kelpie-package.XXXXXX")
-server=
-trap '[ -z "$server" ] || kill "$server" 2>/dev/null; rm -rf "$work"' EXIT
-
-fail() {
-    echo "FAILED: $*"
-    exit 1
-}
-
-quietly() { # COMMAND...
-    "$@" >"$work/log" 2>&1 || {
-        cat "$work/log"
-        fail "$*"
-    }
-}
+. "$(dirname "$0")/install/lib.sh"
 
 for tool in dpkg-deb dpkg-shlibdeps cpack; do
     command -v "$tool" >/dev/null 2>&1 || { echo "skipped: $tool is not installed"; exit 77; }
@@ -32,7 +17,7 @@ cd "$source"
 quietly cmake --preset package -B "$work/build"
 quietly cmake --build "$work/build" -j 2
 (cd "$work/build" && quietly cpack)
-for package in kelpie libkelpie0 libkelpie-dev; do
+for package in kelpie libkelpie0 libkelpie-dev lua-kelpie; do
     deb=$(echo "$work/build/${package}"_*.deb)
     [ -f "$deb" ] || fail "there is no package $package"
     dpkg-deb --contents "$deb" >"$work/$package.files"
@@ -47,6 +32,7 @@ has kelpie etc/kelpie/scripts/init.lua
 has kelpie usr/share/man/man1/kelpie.1
 has kelpie usr/lib/systemd/system/kelpie.service
 has libkelpie-dev usr/include/kelpie.h
+has lua-kelpie "usr/lib/.*lua/5.4/kelpie.so"
 grep -q 'libkelpie.so.0 -> ' "$work/libkelpie0.files" || fail "libkelpie0 lacks libkelpie.so.0"
 grep -q '^Depends:.*liblua5.4-0' "$work/libkelpie0.fields" || fail "libkelpie0 does not ask for Lua"
 grep -q '^Depends:.*libkelpie0' "$work/kelpie.fields" || fail "kelpie does not ask for libkelpie0"
@@ -74,8 +60,11 @@ server=
 cp -R tests/install "$work/strangers"
 quietly make -C "$work/strangers/make"
 "$work/strangers/make/consumer_shared" | grep -q 'says hello' || fail "the shared library"
+if command -v lua5.4 >/dev/null 2>&1; then
+    quietly lua5.4 -e 'os.exit(require("kelpie.test").run("/usr/share/kelpie/scripts") == 0)'
+fi
 man -w 3 kelpie >/dev/null 2>&1 || ! command -v man >/dev/null 2>&1 || fail "there is no kelpie(3)"
-quietly dpkg --purge kelpie libkelpie-dev libkelpie0
+quietly dpkg --purge kelpie libkelpie-dev libkelpie0 lua-kelpie
 for left in /etc/kelpie /usr/bin/kelpie /usr/include/kelpie.h; do
     [ ! -e "$left" ] || fail "$left is left behind"
 done

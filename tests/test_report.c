@@ -307,6 +307,34 @@ given_a_folder_as_path_when_a_position_is_asked_for_then_its_files_are_read(void
     rmdir(folder);
 }
 
+static void
+given_a_path_that_climbs_when_a_position_is_asked_for_then_its_files_are_read(
+    void **state)
+{
+    struct script_kit *kit = *state;
+    char folder[] = "/tmp/kelpie-report-XXXXXX";
+    char script[96], message[192], line[64];
+
+    assert_non_null(mkdtemp(folder));
+    snprintf(script, sizeof script, "%s/../%s/chat.lua", folder,
+             folder + strlen("/tmp/"));
+    FILE *file = fopen(script, "w");
+    assert_non_null(file);
+    fprintf(file, "only line\n");
+    fclose(file);
+    kit->script.path = kp_mem_dup(&kit->env.mem, script, strlen(script));
+
+    snprintf(message, sizeof message, "%s:1: e", script);
+    assert_true(kp_report_source_line(&kit->script, message, line, sizeof line));
+    assert_string_equal(line, "only line");
+    snprintf(message, sizeof message, "%s/../%s/../%s/chat.lua:1: e", folder,
+             folder + strlen("/tmp/"), folder + strlen("/tmp/"));
+    assert_false(kp_report_source_line(&kit->script, message, line, sizeof line));
+
+    unlink(script);
+    rmdir(folder);
+}
+
 /* --- no memory ------------------------------------------------------------------------- */
 
 static void
@@ -367,6 +395,8 @@ main(void)
         TEST(
             given_files_when_a_position_is_asked_for_then_only_those_of_the_script_are_read),
         TEST(given_a_folder_as_path_when_a_position_is_asked_for_then_its_files_are_read),
+        TEST(
+            given_a_path_that_climbs_when_a_position_is_asked_for_then_its_files_are_read),
         TEST(given_a_state_at_its_cap_when_a_handler_fails_then_that_is_told),
         TEST(given_no_memory_at_all_when_a_handler_fails_then_its_text_is_told),
     };

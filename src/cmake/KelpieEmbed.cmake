@@ -1,4 +1,4 @@
-# KelpieEmbed.cmake - Lua files as arrays of bytes for the program
+# KelpieEmbed.cmake - Lua files as arrays of bytes in headers
 
 # Adds to HEADER an array kd_embedded_NAME with the bytes of FILE.
 function(kelpie_embed header name file)

@@ -1,10 +1,11 @@
-# kelpie.so, for `require "kelpie"` in a plain lua5.4. It has all of libkelpie in it and takes
-# Lua from the program that loads it, so it does not link liblua. It is installed when that is
+# kelpie.so, for `require "kelpie"` and `require "kelpie.test"` in a plain lua5.4. It has all of
+# libkelpie in it and takes Lua from the program that loads it, so it does not link liblua. It is installed when that is
 # asked for: cmake --install BUILD --component luamod
-add_library(kelpie_luamod MODULE src/luamod/luamod.c $<TARGET_OBJECTS:kelpie_objects>)
+add_library(kelpie_luamod MODULE src/luamod/luamod.c $<TARGET_OBJECTS:kelpie_testing>
+            $<TARGET_OBJECTS:kelpie_objects>)
 set_target_properties(kelpie_luamod PROPERTIES PREFIX "" SUFFIX ".so" OUTPUT_NAME kelpie
                       LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/luamod")
-target_include_directories(kelpie_luamod PRIVATE include)
+target_include_directories(kelpie_luamod PRIVATE include src)
 target_include_directories(kelpie_luamod SYSTEM PRIVATE
   $<TARGET_PROPERTY:kelpie_lua,INTERFACE_INCLUDE_DIRECTORIES>)
 target_compile_definitions(kelpie_luamod PRIVATE _GNU_SOURCE)

@@ -1,5 +1,6 @@
 # Debian packages, made by `cmake --preset package && cmake --build --preset package --target
-# package`: kelpie (the program), libkelpie0, libkelpie-dev.
+# package`: kelpie (the program), libkelpie0, libkelpie-dev, and lua-kelpie where the module for
+# lua5.4 is built.
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME kelpie)
 set(CPACK_PACKAGE_VERSION "${PROJECT_VERSION}")
@@ -39,6 +40,17 @@ set(CPACK_DEBIAN_DEVEL_PACKAGE_DEPENDS
 set(CPACK_COMPONENT_DEVEL_DESCRIPTION
     "the engine of kelpie as a C library: header, static library, manual page
 With files for CMake and pkg-config.")
+
+if(KELPIE_BUILD_LUA_MODULE)
+  list(APPEND CPACK_COMPONENTS_ALL luamod)
+  set(CPACK_DEBIAN_LUAMOD_PACKAGE_NAME lua-kelpie)
+  set(CPACK_DEBIAN_LUAMOD_PACKAGE_SECTION interpreters)
+  set(CPACK_DEBIAN_LUAMOD_PACKAGE_SHLIBDEPS ON)
+  set(CPACK_DEBIAN_LUAMOD_PACKAGE_SUGGESTS "lua5.4, lua-busted")
+  set(CPACK_COMPONENT_LUAMOD_DESCRIPTION
+      "kelpie as a module of lua5.4, with tests for its handlers
+The module kelpie.test runs handlers without sockets, also in specs of busted.")
+endif()
 
 # What only the Debian package has: a configuration, and scripts that may be edited.
 if(KELPIE_BUILD_DAEMON AND KELPIE_PACKAGE)

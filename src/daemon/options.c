@@ -3,7 +3,7 @@
  *
  *     kelpie [run] [options] SCRIPT
  *     kelpie check [options] SCRIPT
- *     kelpie test [options] FOLDER
+ *     kelpie test [options] FOLDER|FILE
  *     kelpie init DIR
  *     kelpie reload|rollback|status [options]
  *
@@ -317,6 +317,8 @@ check_flags(struct kd_options *options)
         return kd_setting_fail(options, "--dry-run goes with kelpie reload only");
     if (options->wait && command != KD_RELOAD)
         return kd_setting_fail(options, "--wait goes with kelpie reload only");
+    if (options->filter != NULL && command != KD_TEST)
+        return kd_setting_fail(options, "--filter goes with kelpie test only");
     if (options->json && command != KD_STATUS && command != KD_CHECK)
         return kd_setting_fail(options,
                                "--json goes with kelpie status and kelpie check only");
@@ -406,6 +408,7 @@ kd_options_clear(struct kd_options *options)
     free(options->log_file);
     free(options->user);
     free(options->control);
+    free(options->filter);
     free(options->config);
     memset(options, 0, sizeof(*options));
 }

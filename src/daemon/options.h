@@ -51,6 +51,7 @@ struct kd_options {
     char *user;     /* NULL: stay who we are */
     char *config;   /* NULL: no configuration file */
     char *control;  /* path of the control socket, or "none"; NULL: where others look */
+    char *filter;   /* of test: a pattern of names; NULL: all */
     bool no_stdin;
     bool no_rollback;
     bool json, drop, dry_run, wait; /* of check, reload, status */

@@ -1,9 +1,9 @@
 ---@meta kelpie.test
 --
--- kelpie.test.d.lua: what a test file of `kelpie test` can use, for editors (LuaLS)
+-- kelpie.test.d.lua: what tests of handlers can use, for editors (LuaLS)
 --
--- This file is never run; what it describes is in test.lua. Everything raises at the line of the
--- test when it is not as expected.
+-- This file is never run; what it describes is in test.lua. Everything raises at the line
+-- of the test when it is not as expected.
 
 ---A server of one test.
 ---@class kelpie.test.server
@@ -26,7 +26,8 @@ function server:reload(script) end
 ---@return string
 function server:printed() end
 
----Warnings and errors since the last call. Errors of handlers that nobody takes fail the test.
+---Warnings and errors since the last call. Errors of handlers that nobody takes fail the test
+---(`kelpie test`), or are raised by `finish`.
 ---@return string
 function server:errors() end
 
@@ -82,9 +83,19 @@ function conn:skip() end
 
 local test = {}
 
----Serves a script; a path that is not absolute begins at the folder of the tests.
+---Serves a script; a path that is not absolute begins at the folder of the test file.
 ---@param script string
 ---@return kelpie.test.server
 function test.start(script) end
+
+---Ends all servers; raises what their handlers have raised and nobody has taken. `kelpie test`
+---does it after each test, elsewhere it is to be called: `after_each(test.finish)`.
+function test.finish() end
+
+---Runs test files as `kelpie test` does: prints their results as TAP.
+---@param path string a folder, of which all `*_test.lua` are run, or one such file
+---@param pattern? string only tests whose printed name matches this pattern
+---@return integer failed how many
+function test.run(path, pattern) end
 
 return test

@@ -9,6 +9,9 @@
  * is seen there. While run runs, INT and TERM drain and HUP reloads; their dispositions are
  * put back at its end.
  *
+ * `require "kelpie.test"` finds its module here too: Lua looks for luaopen_kelpie_test in the
+ * library of "kelpie" when there is none of its own. What it is stands in testing/.
+ *
  * What the caller gave is checked, and its strings are held on the stack, before the server is
  * made: from then on nothing raises before the server is freed.
  */
@@ -18,6 +21,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "testing/module.h"
 
 enum { MAX_ADDRESSES = 16, N_SIGNALS = 3 };
 
@@ -188,5 +193,16 @@ luaopen_kelpie(lua_State *L)
     luaL_newlib(L, functions);
     lua_pushstring(L, kelpie_version());
     lua_setfield(L, -2, "version");
+    return 1;
+}
+
+KELPIE_API int luaopen_kelpie_test(lua_State *L);
+
+int
+luaopen_kelpie_test(lua_State *L)
+{
+    static const struct kelpie_options options = KELPIE_OPTIONS_INIT;
+
+    kt_module_open(L, &options);
     return 1;
 }

@@ -163,24 +163,26 @@ ends_in_lua(const char *path, size_t len)
 }
 
 /* The message may be made up by a client ("/etc/passwd:1: x"), so only Lua files of the
- * script's own folder are read. script->path is a file in it, or the folder. */
+ * script's own folder are read, which no path may leave again. script->path is a file in it,
+ * or the folder. */
 static bool
 is_of_script(const struct kp_script *script, const char *file)
 {
     const char *path = script->path;
 
-    if (!path || !ends_in_lua(file, strlen(file)) || strstr(file, ".."))
+    if (!path || !ends_in_lua(file, strlen(file)))
         return false;
 
     size_t len = strlen(path);
     if (ends_in_lua(path, len)) {
         while (len > 0 && path[len - 1] != '/')
             len--;
-        return strncmp(file, path, len) == 0 && (len > 0 || file[0] != '/');
+        return strncmp(file, path, len) == 0 && (len > 0 || file[0] != '/') &&
+               !strstr(file + len, "..");
     }
     while (len > 0 && path[len - 1] == '/')
         len--;
-    return strncmp(file, path, len) == 0 && file[len] == '/';
+    return strncmp(file, path, len) == 0 && file[len] == '/' && !strstr(file + len, "..");
 }
 
 static void

@@ -6,11 +6,19 @@ scripts=$work/scripts
 mkdir -p "$scripts"
 touch "$log" "$out"
 
-run_tests() { # EXIT-CODE FOLDER
+run_tests() { # EXIT-CODE ARGUMENTS
+    wanted=$1
+    shift
     rm -f "$work/tests.out" "$work/tests.err"
-    spawn tests "$kelpie" test "$2" </dev/null
+    spawn tests "$kelpie" test "$@" </dev/null
     wait_end tests
-    equal "the exit code of kelpie test $2" "$(cat "$work/tests.status")" "$1"
+    equal "the exit code of kelpie test $*" "$(cat "$work/tests.status")" "$wanted"
+}
+
+told() { # TEXT...
+    for text in "$@"; do
+        has_text "$work/tests.out" "$text" || fail "'$text' is not in: $(cat "$work/tests.out")"
+    done
 }
 
 # The tests of the shipped scripts.
@@ -96,22 +104,52 @@ return {
    missing = function()
       test.start("nowhere.lua")
    end,
+   does_not_compile = function()
+      test.start("syntax.lua")
+   end,
+   raises_at_load = function()
+      test.start("init.lua"):reload("load.lua")
+   end,
+   wrong_argument = function()
+      test.start("init.lua"):connect():send({})
+   end,
+   two_failures = function()
+      local c = test.start("init.lua"):connect()
+      c:send("boom")
+      c:expect("one boom")
+   end,
 }
 END
+echo 'return {' >"$scripts/syntax.lua"
+printf 'local x\nx.y = 1\n' >"$scripts/load.lua"
+echo 'local tests = {} function tests.forgotten() end' >"$scripts/none_test.lua"
 printf 'return {' >"$scripts/broken_test.lua"
 run_tests 1 "$scripts"
-for text in "not ok 1 - bad_test: other" "bad_test.lua:6: " 'expected: "one x\t2"' '     got: "one x\t1"' \
+told "not ok 1 - bad_test: other" "bad_test.lua:6: " 'expected: "one x\t2"' '     got: "one x\t1"' \
     "                     ^" "not ok 2 - bad_test: raises" "init.lua:4: it broke" \
-    "the greeting" "     got: nothing" "nowhere.lua" "not ok 5 - broken_test" "broken_test.lua:1:" \
-    "ok 6 - good_test: time" "1..10" "# 5 of 10 failed"; do
-    has_text "$work/tests.out" "$text" || fail "'$text' is not in: $(cat "$work/tests.out")"
-done
+    "the greeting" "     got: nothing" "bad_test.lua:15: cannot read $scripts/nowhere.lua" \
+    "bad_test.lua:18: $scripts/syntax.lua:2: " "bad_test.lua:21: reload rejected: $scripts/load.lua:2: " \
+    "bad_test.lua:24: line: a string is wanted, not table" "bad_test.lua:29: expected:" \
+    "not ok 9 - broken_test" "broken_test.lua:1:" "ok 10 - good_test: time" "not ok 15 - none_test" \
+    "none_test.lua: it returns no table of tests" "1..15" "# 10 of 15 failed"
+
+# Some of them: by name, by file.
+run_tests 0 --filter 'good.*an_hour$' "$scripts/good_test.lua"
+equal "what one test says" "$(cat "$work/tests.out")" "ok 1 - good_test: an_hour
+1..1"
+run_tests 1 --filter silent "$scripts/bad_test.lua"
+told "not ok 1 - bad_test: silent" "1..1"
+run_tests 66 --filter typo "$scripts/good_test.lua"
+has_text "$work/tests.err" "no test there has a name that matches typo" || fail "$(cat "$work/tests.err")"
+run_tests 66 --filter '[' "$scripts"
+has_text "$work/tests.err" "[: malformed pattern" || fail "$(cat "$work/tests.err")"
 
 # A folder without tests, and none at all.
 mkdir "$work/empty"
 run_tests 66 "$work/empty"
 has_text "$work/tests.err" "no file there is called *_test.lua" || fail "$(cat "$work/tests.err")"
 run_tests 66 "$work/nowhere"
+has_text "$work/tests.err" "$work/nowhere: No such file" || fail "$(cat "$work/tests.err")"
 
 # The stubs for editors and the module have the same functions.
 functions() { sed -n -e 's/^function \([A-Za-z_.:]*\)(.*/\1/p' "$1" | tr 'SC' 'sc' | sort; }

@@ -19,31 +19,13 @@
 #define PIECE 2
 #include "script/pattern.c"
 
-#include <stdint.h>
-#include <stdlib.h>
-
+#include "input.h"
 #include "pattern_kit.h"
 
 #define SUBJECT_LENGTHS 13
 #define PATTERN_LENGTHS 17
 #define LONGEST_TEXT    16
 #define INPUTS_A_STATE  20000 /* then new states, so that memory is given back */
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct input {
-    const uint8_t *data;
-    size_t size;
-};
-
-static uint8_t
-take_byte(struct input *input)
-{
-    if (input->size == 0)
-        return 0;
-    input->size--;
-    return *input->data++;
-}
 
 static struct pk_bytes
 take_bytes(struct input *input, size_t len)
@@ -76,10 +58,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (n_inputs++ % INPUTS_A_STATE == 0) {
         pk_close(&pair);
-        if (pk_open(&pair) < 0)
-            abort();
+        must(pk_open(&pair) == 0);
     }
-    if (!pk_agree(&pair, &c))
-        abort();
+    must(pk_agree(&pair, &c));
     return 0;
 }

@@ -79,7 +79,7 @@ take_line(struct client *client)
     if (strcmp(client->line, "survived") == 0)
         client->has_survived = true;
     if (sscanf(client->line, "pong %lu", &client->generation) == 1 && client->sent_ns) {
-        client->quiet_ns = live_now_ns();
+        client->quiet_ns = plain_now_ns();
         if (client->quiet_ns - client->sent_ns > client->longest_ns)
             client->longest_ns = client->quiet_ns - client->sent_ns;
         client->sent_ns = 0;
@@ -112,7 +112,7 @@ hear(struct client *client)
 static bool
 ping(struct siege *siege, struct client *client, const char *name)
 {
-    uint64_t now = live_now_ns();
+    uint64_t now = plain_now_ns();
 
     if (client->sent_ns == 0 && now - client->quiet_ns >= PAUSE_NS) {
         client->sent_ns = now;
@@ -158,12 +158,12 @@ static bool
 wait_until(struct siege *siege, bool (*is_so)(struct siege *siege), int limit_ms,
            const char *what)
 {
-    uint64_t until = live_now_ns() + (uint64_t)limit_ms * NS_PER_MS;
+    uint64_t until = plain_now_ns() + (uint64_t)limit_ms * NS_PER_MS;
 
     while (!is_so(siege)) {
         if (!turn(siege))
             return false;
-        if (live_now_ns() > until)
+        if (plain_now_ns() > until)
             return live_complain(&siege->kit, "waited %d ms for %s", limit_ms, what);
     }
     return true;
@@ -181,7 +181,7 @@ static bool
 prove(struct siege *siege, struct client *client, unsigned long generation)
 {
     unsigned n_right = 0, before = client->n_answers;
-    uint64_t until = live_now_ns() + (uint64_t)LIMIT_MS * NS_PER_MS;
+    uint64_t until = plain_now_ns() + (uint64_t)LIMIT_MS * NS_PER_MS;
 
     while (n_right < PROOF_PINGS) {
         if (!turn(siege))
@@ -191,7 +191,7 @@ prove(struct siege *siege, struct client *client, unsigned long generation)
                                  client->generation, generation);
         n_right += client->n_answers > before && client->generation == generation;
         before = client->n_answers;
-        if (live_now_ns() > until)
+        if (plain_now_ns() > until)
             return live_complain(&siege->kit, "no answer of generation %lu", generation);
     }
     return true;
@@ -271,11 +271,11 @@ set_off(struct siege *siege)
 static bool
 attack(struct siege *siege)
 {
-    uint64_t started = live_now_ns();
+    uint64_t started = plain_now_ns();
     bool is_well = connect_client(siege, &siege->a) && set_off(siege) &&
                    wait_until(siege, is_over, LIMIT_MS, "the expected end");
 
-    siege->result->ended_ms = (double)(live_now_ns() - started) / NS_PER_MS;
+    siege->result->ended_ms = (double)(plain_now_ns() - started) / NS_PER_MS;
     return is_well && check_end(siege);
 }
 
@@ -291,9 +291,9 @@ is_loaded(struct siege *siege)
 static bool
 linger(struct siege *siege)
 {
-    uint64_t until = live_now_ns() + (uint64_t)siege->script->linger_ms * NS_PER_MS;
+    uint64_t until = plain_now_ns() + (uint64_t)siege->script->linger_ms * NS_PER_MS;
 
-    while (live_now_ns() < until)
+    while (plain_now_ns() < until)
         if (!turn(siege))
             return false;
     return true;
@@ -348,15 +348,15 @@ end_siege(struct siege *siege)
 
     result->kills = (unsigned)siege->stats.handler_kills;
     result->errors = (unsigned)siege->stats.handler_errors;
-    if (siege->b.sent_ns != 0 && live_now_ns() - siege->b.sent_ns > siege->b.longest_ns)
-        siege->b.longest_ns = live_now_ns() - siege->b.sent_ns;
+    if (siege->b.sent_ns != 0 && plain_now_ns() - siege->b.sent_ns > siege->b.longest_ns)
+        siege->b.longest_ns = plain_now_ns() - siege->b.sent_ns;
     result->wait_ms = (double)siege->b.longest_ns / NS_PER_MS;
     hang_up(&siege->a);
     hang_up(&siege->b);
     hang_up(&siege->c);
-    started = live_now_ns();
+    started = plain_now_ns();
     result->is_well = live_stop(&siege->kit) && siege->kit.why[0] == '\0';
-    result->free_ms = (double)(live_now_ns() - started) / NS_PER_MS;
+    result->free_ms = (double)(plain_now_ns() - started) / NS_PER_MS;
     memcpy(result->why, siege->kit.why, sizeof result->why);
 }
 

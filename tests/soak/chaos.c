@@ -87,7 +87,7 @@ come(struct chaos *chaos, struct client *client)
 {
     memset(client, 0, sizeof *client);
     client->fd = live_connect(&chaos->kit);
-    client->read_ns = live_now_ns();
+    client->read_ns = plain_now_ns();
     chaos->n_connects++;
     return client->fd >= 0;
 }
@@ -124,7 +124,7 @@ send_piece(struct chaos *chaos, struct client *client, size_t max)
     client->out_at += (size_t)n;
     if (client->out_at == client->out_len) {
         if (client->n_asked++ == client->n_answered)
-            client->read_ns = live_now_ns();
+            client->read_ns = plain_now_ns();
         chaos->n_lines++;
     }
     return true;
@@ -216,11 +216,11 @@ read_some(struct chaos *chaos, struct client *client)
 
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return client->n_answered == client->n_asked ||
-               live_now_ns() - client->read_ns < LIMIT_MS * NS_PER_MS ||
+               plain_now_ns() - client->read_ns < LIMIT_MS * NS_PER_MS ||
                live_complain(&chaos->kit, "a client waits for %d ms", LIMIT_MS);
     if (n <= 0)
         return take_end(chaos, client, n < 0 ? errno : 0);
-    client->read_ns = live_now_ns();
+    client->read_ns = plain_now_ns();
     for (ssize_t i = 0; i < n; i++) {
         if (bytes[i] != '\n' && client->in_len + 1 < sizeof client->in)
             client->in[client->in_len++] = bytes[i];
@@ -252,9 +252,9 @@ reload_now_and_then(struct chaos *chaos)
 {
     if (chaos->has_load && atomic_load(&chaos->load.is_done))
         return take_load(chaos);
-    if (chaos->has_load || live_now_ns() < chaos->next_load_ns)
+    if (chaos->has_load || plain_now_ns() < chaos->next_load_ns)
         return true;
-    chaos->next_load_ns = live_now_ns() + RELOAD_MS * NS_PER_MS;
+    chaos->next_load_ns = plain_now_ns() + RELOAD_MS * NS_PER_MS;
     chaos->loads_bad = pick(chaos, 3) == 0;
     chaos->load.fn = live_load;
     chaos->load.text = chaos->loads_bad ? BAD_SCRIPT : GOOD_SCRIPT;
@@ -333,7 +333,7 @@ compare(struct chaos *chaos)
 static bool
 settle(struct chaos *chaos)
 {
-    uint64_t until = live_now_ns() + LIMIT_MS * NS_PER_MS;
+    uint64_t until = plain_now_ns() + LIMIT_MS * NS_PER_MS;
 
     for (int i = 0; i < N_CLIENTS; i++) {
         struct client *client = &chaos->clients[i];
@@ -348,7 +348,7 @@ settle(struct chaos *chaos)
             return false;
         if (chaos->has_load && atomic_load(&chaos->load.is_done) && !take_load(chaos))
             return false;
-        if (live_now_ns() > until)
+        if (plain_now_ns() > until)
             return live_complain(&chaos->kit, "waited %d ms for the end of all",
                                  LIMIT_MS);
     }
@@ -375,12 +375,12 @@ compare_counts(struct chaos *chaos)
 static bool
 run(struct chaos *chaos, unsigned seconds)
 {
-    uint64_t until = live_now_ns() + seconds * 1000 * NS_PER_MS;
+    uint64_t until = plain_now_ns() + seconds * 1000 * NS_PER_MS;
 
     chaos->look.fn = live_look;
     if (!live_post(&chaos->kit, &chaos->look))
         return false;
-    while (live_now_ns() < until)
+    while (plain_now_ns() < until)
         if (!turn(chaos, true) || !reload_now_and_then(chaos))
             return false;
     return settle(chaos) && compare_counts(chaos);

@@ -1,11 +1,11 @@
 /*
- * test_world.c - a server for tests: clients without sockets, time that tests move
+ * world.c - a server for tests: clients without sockets, time that tests move
  *
  * A world is a server, its clock and the far ends of its connections, as one userdata of the
  * tests' Lua state, which is not that of the handlers. Nothing is interpreted here: what a
  * test expects is decided in test.lua.
  */
-#include "test_world.h"
+#include "world.h"
 
 #include <lauxlib.h>
 #include <stdbool.h>
@@ -20,6 +20,7 @@
 struct text {
     char *bytes;
     size_t len, capacity;
+    bool is_short; /* memory had run out; said when it is taken */
 };
 
 struct far_end {
@@ -39,7 +40,6 @@ struct world {
 
 /* ---- what the server calls ---------------------------------------------------------- */
 
-/* Tests are short, and so is what they collect: without memory they end. */
 static void
 append(struct text *text, const void *bytes, size_t len)
 {
@@ -47,8 +47,8 @@ append(struct text *text, const void *bytes, size_t len)
         size_t capacity = 2 * (text->len + len);
         char *grown = realloc(text->bytes, capacity);
         if (grown == NULL) {
-            fputs("kelpie: out of memory\n", stderr);
-            exit(EXIT_FAILURE);
+            text->is_short = true;
+            return;
         }
         text->bytes = grown;
         text->capacity = capacity;
@@ -117,7 +117,8 @@ world_at(lua_State *L)
 {
     struct world *world = luaL_checkudata(L, 1, WORLD);
 
-    luaL_argcheck(L, world->k != NULL, 1, "its test has ended");
+    if (world->k == NULL)
+        luaL_error(L, "the test of this server has ended");
     return world;
 }
 
@@ -150,6 +151,8 @@ push_result(lua_State *L, int error)
 static int
 push_text(lua_State *L, struct text *text)
 {
+    if (text->is_short)
+        luaL_error(L, "out of memory");
     lua_pushlstring(L, text->len > 0 ? text->bytes : "", text->len);
     text->len = 0;
     return 1;
@@ -371,7 +374,7 @@ new_world(lua_State *L)
 }
 
 void
-kd_test_world_open(lua_State *L, const struct kelpie_options *options)
+kt_world_open(lua_State *L, const struct kelpie_options *options)
 {
     static const luaL_Reg methods[] = {
         {"run", world_run},
