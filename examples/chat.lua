@@ -8,16 +8,13 @@
 --
 -- What survives a reload:
 --   conn.data.name, conn.data.room   who somebody is, and where
---   history                          room name -> the last lines; the oldest rooms are forgotten
+--   chat/history.lua                 the last lines of each room
 
+local history = require("chat.history")
 local kelpie = require("kelpie")
 
 local MAX_NAME = 24
-local MAX_LINES = 20 -- of history, in each room
-local MAX_ROOMS = 200 -- that have a history
 local FIRST_ROOM = "lobby"
-
-local history = kelpie.keep("chat history", { rooms = {}, order = {} })
 
 local commands = {}
 local help = {
@@ -53,22 +50,6 @@ local function by_name(name)
    return nil
 end
 
-local function remember(name, line)
-   local lines = history.rooms[name]
-   if not lines then
-      if #history.order == MAX_ROOMS then
-         history.rooms[table.remove(history.order, 1)] = nil
-      end
-      lines = {}
-      history.rooms[name] = lines
-      table.insert(history.order, name)
-   end
-   table.insert(lines, line)
-   if #lines > MAX_LINES then
-      table.remove(lines, 1)
-   end
-end
-
 -- Tells a room, but for one person.
 local function tell(name, line, except)
    room_of(name):send(line, except)
@@ -90,7 +71,7 @@ local function enter(conn, name)
       return
    end
    conn.data.room = name
-   for _, line in ipairs(history.rooms[name] or {}) do
+   for _, line in ipairs(history.lines(name)) do
       conn:send("  ", line)
    end
    conn:send("* you are in ", name, ", ", #room_of(name), " here")
@@ -199,7 +180,7 @@ function handlers.on_message(conn, line)
       run(conn, rest)
    elseif line ~= "" and conn.data.room then
       local said = conn.data.name .. ": " .. line
-      remember(conn.data.room, said)
+      history.add(conn.data.room, said)
       tell(conn.data.room, said, conn)
    end
 end

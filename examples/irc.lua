@@ -7,9 +7,11 @@
 -- no operators of the network; the first in a channel is its operator and may set +t (only
 -- operators change the topic) and +n (no messages from outside), or make others operators.
 --
--- What survives a reload:
---   conn.data  nick, user, real, is_welcome, wants_caps
---   the channels (irc/channels.lua) and the nicks (irc/wire.lua)
+--    irc/wire.lua    lines, and nicks           irc/channels.lua   who is in which channel
+--    irc/people.lua  PRIVMSG, WHO, WHOIS, ...   irc/rooms.lua      JOIN, TOPIC, MODE, ...
+--
+-- What survives a reload: the channels, the nicks, and of each client conn.data, which has nick,
+-- user, real, away, heard (when), is_welcome, wants_caps.
 
 local kelpie = require("kelpie")
 local channels = require("irc.channels")
@@ -19,8 +21,25 @@ local MAX_NICK = 30
 local PING_SECONDS = 120
 local SERVER = wire.SERVER
 
-local conn_of, mask, reply = wire.conn_of, wire.mask, wire.reply
-local commands = channels.commands
+local mask, reply = wire.mask, wire.reply
+local commands = {}
+for _, module in ipairs({ require("irc.people"), require("irc.rooms") }) do
+   for name, run in pairs(module) do
+      commands[name] = run
+   end
+end
+
+function commands.MOTD(conn)
+   reply(conn, 422, ":There is no message of the day")
+end
+
+function commands.LUSERS(conn)
+   reply(conn, 251, ":There are " .. kelpie.stats().clients .. " users and 0 invisible on 1 servers")
+end
+
+function commands.VERSION(conn)
+   reply(conn, 351, "kelpie-" .. kelpie.version, SERVER, ":a server that changes while it runs")
+end
 
 local function welcome(conn)
    local data = conn.data
@@ -34,33 +53,41 @@ local function welcome(conn)
    reply(conn, 4, SERVER, "kelpie-" .. kelpie.version, "o", "ont")
    reply(conn, 5, "CHANTYPES=# PREFIX=(o)@ CHANMODES=,,,nt NICKLEN=" .. MAX_NICK,
       "CASEMAPPING=rfc1459 NETWORK=kelpie", ":are supported by this server")
-   reply(conn, 422, ":There is no message of the day")
+   commands.LUSERS(conn)
+   commands.MOTD(conn)
 end
 
-function commands.CAP(conn, sub)
+function commands.CAP(conn, sub, names)
+   local function answer(text)
+      wire.send(conn, ":" .. SERVER .. " CAP " .. (conn.data.nick or "*") .. " " .. text)
+   end
    sub = sub:upper()
    if sub == "LS" or sub == "LIST" then
       conn.data.wants_caps = sub == "LS" and not conn.data.is_welcome
-      conn:send(":", SERVER, " CAP ", conn.data.nick or "*", " ", sub, " :")
+      answer(sub .. " :")
    elseif sub == "REQ" then
-      conn:send(":", SERVER, " CAP ", conn.data.nick or "*", " NAK :")
+      answer("NAK :" .. (names or "")) -- there are none
    elseif sub == "END" then
       conn.data.wants_caps = nil
       welcome(conn)
+   else
+      reply(conn, 410, sub:sub(1, 20), ":Invalid CAP command")
    end
 end
 
 function commands.NICK(conn, nick)
    local data = conn.data
-   local owner = conn_of(nick)
-   if #nick > MAX_NICK or not nick:find("^[%a%[%]\\`_^{|}][%w%[%]\\`_^{|}-]*$") then
-      reply(conn, 432, ":Erroneous nickname")
+   local owner = nick and wire.conn_of(nick)
+   if not nick or nick == "" then
+      reply(conn, 431, ":No nickname given")
+   elseif #nick > MAX_NICK or not nick:find("^[%a%[%]\\`_^{|}][%w%[%]\\`_^{|}-]*$") then
+      reply(conn, 432, nick, ":Erroneous nickname")
    elseif owner and owner ~= conn then
       reply(conn, 433, nick, ":Nickname is already in use")
    else
       if data.is_welcome then
          local line = mask(conn) .. " NICK :" .. nick
-         conn:send(line)
+         wire.send(conn, line)
          channels.tell_neighbours(conn, line)
       end
       wire.rename(conn, nick)
@@ -75,59 +102,37 @@ function commands.USER(conn, user, _, _, real)
    end
    user = user:gsub("[^%w._-]", ""):sub(1, 10)
    conn.data.user = user ~= "" and user or "user"
-   conn.data.real = real
+   conn.data.real = real:sub(1, 100)
    welcome(conn)
 end
 
-function commands.PING(conn, token)
-   conn:send(":", SERVER, " PONG ", SERVER, " :", token)
+function commands.PASS() -- everybody may come
 end
 
-function commands.PONG()
+function commands.PING(conn, token)
+   wire.send(conn, ":" .. SERVER .. " PONG " .. SERVER .. " :" .. token)
+end
+
+function commands.PONG() -- that it was heard is noted already
 end
 
 function commands.QUIT(conn, text)
    conn.data.farewell = "Quit: " .. (text or "")
-   conn:send("ERROR :Closing link")
+   wire.send(conn, "ERROR :Closing link")
    conn:close("quit")
 end
 
--- A NOTICE is never answered: two robots would talk for ever.
-local function message(conn, command, target, text)
-   local answer = command == "PRIVMSG" and reply or function() end
-   local line = (mask(conn) .. " " .. command .. " " .. target .. " :" .. text):sub(1, 510)
-   local channel = channels.find(target)
-   local other = conn_of(target)
-   if channel and channel.modes.n and not channel.members[conn.id] then
-      answer(conn, 404, target, ":Cannot send to channel")
-   elseif channel then
-      channels.tell(channel, line, conn)
-   elseif other then
-      other:send(line)
-   else
-      answer(conn, 401, target, ":No such nick/channel")
-   end
-end
-
-function commands.PRIVMSG(conn, target, text)
-   message(conn, "PRIVMSG", target, text)
-end
-
-function commands.NOTICE(conn, target, text)
-   message(conn, "NOTICE", target, text)
-end
-
--- How many parameters a command needs, and whether it may come before the welcome.
-local needs = { CAP = 1, NICK = 1, USER = 4, PING = 1, JOIN = 1, PART = 1, PRIVMSG = 2, NOTICE = 2,
-   NAMES = 1, TOPIC = 1, WHO = 1, MODE = 1 }
-local early = { CAP = true, NICK = true, USER = true, PING = true, PONG = true, QUIT = true }
+-- How many parameters a command needs at least, and whether it may come before the welcome.
+local needs = { CAP = 1, USER = 4, PING = 1, JOIN = 1, PART = 1, NAMES = 1, TOPIC = 1, KICK = 2, WHO = 1,
+   WHOIS = 1, USERHOST = 1, ISON = 1, MODE = 1 }
+local early = { CAP = true, PASS = true, NICK = true, USER = true, PING = true, PONG = true, QUIT = true }
 
 local handlers = { framing = "crlf", max_message = 2000 }
 
 function handlers.on_load()
    kelpie.every("irc ping", PING_SECONDS, function()
       for conn in kelpie.conns() do
-         conn:send("PING :", SERVER)
+         wire.send(conn, "PING :" .. SERVER)
          if kelpie.now() - conn.data.heard > 2 * PING_SECONDS then
             conn:close("ping timeout")
          end

@@ -1,7 +1,7 @@
 -- topics.lua: who wants which topics, and what was retained; a tree for mqtt.lua
 --
 -- A node is one level of topics ("home/kitchen") and of filters ("home/+", "home/#"):
--- { children = { level -> node }, subscribers = { id of a connection -> QoS }, retained = message }
+-- { children = { level -> node }, subscribers = { client identifier -> QoS }, retained = message }
 
 local kelpie = require("kelpie")
 
@@ -55,13 +55,13 @@ local function prune(node, levels, i)
    end
 end
 
--- Collects id -> QoS of all who want a topic. A wildcard does not match a first level with "$".
+-- Collects client -> QoS of all who want a topic. A wildcard does not match a first level with "$".
 local function collect_subscribers(node, levels, i, out)
    local wild = i > 1 or levels[1]:sub(1, 1) ~= "$"
    local all = wild and node.children["#"]
    for _, found in ipairs({ all or false, i > #levels and node }) do
-      for id, qos in pairs(found and found.subscribers or {}) do
-         out[id] = math.max(qos, out[id] or 0)
+      for client, qos in pairs(found and found.subscribers or {}) do
+         out[client] = math.max(qos, out[client] or 0)
       end
    end
    for _, level in ipairs({ levels[i], wild and i <= #levels and "+" or nil }) do
@@ -88,17 +88,17 @@ local function collect_retained(node, levels, i, out)
    end
 end
 
-function topics.subscribe(id, filter, qos)
-   node_at(levels_of(filter)).subscribers[id] = qos
+function topics.subscribe(client, filter, qos)
+   node_at(levels_of(filter)).subscribers[client] = qos
 end
 
-function topics.unsubscribe(id, filter)
+function topics.unsubscribe(client, filter)
    local levels = levels_of(filter)
-   node_at(levels).subscribers[id] = nil
+   node_at(levels).subscribers[client] = nil
    prune(root, levels, 1)
 end
 
--- Who wants a topic: id of a connection -> QoS.
+-- Who wants a topic: client identifier -> QoS.
 function topics.subscribers(topic)
    local out = {}
    collect_subscribers(root, levels_of(topic), 1, out)

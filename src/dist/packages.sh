@@ -26,10 +26,10 @@ as_root() {
 debian() {
     wanted="gcc libc6-dev cmake make liblua5.4-dev"
     if [ "$purpose" = test ]; then
-        wanted="$wanted libcmocka-dev clang clang-format libclang-rt-14-dev lua-check lua-busted binutils
-                pkg-config netcat-openbsd ncat socat inetutils-telnet procps npm mandoc
-                 ii mosquitto-clients redis-tools curl wrk libuv1-dev libevent-dev libglib2.0-dev
-                 lua5.4 lua-cjson lua-lpeg redis-server"
+        wanted="$wanted libcmocka-dev clang clang-format libclang-rt-14-dev lua-check lua-busted
+                binutils pkg-config netcat-openbsd ncat socat inetutils-telnet procps npm mandoc
+                ii mosquitto-clients redis-tools curl wrk libuv1-dev libevent-dev libglib2.0-dev
+                lua5.4 lua-cjson lua-lpeg redis-server irssi weechat-headless tf"
     fi
     missing=""
     for package in $wanted; do

@@ -76,6 +76,21 @@ reload_example
 expect anna "home/n n 2000"
 equal "the count of messages" "$(grep -c '^home/n n ' "$work/anna.out")" 2000
 
+# A session that is kept: what is said meanwhile waits, also across a reload.
+spawn gina mosquitto_sub -V 311 -h 127.0.0.1 -p "$port" -c -i gina -q 1 -t gina -v -C 1 -W 20 </dev/null
+until has_text "$work/gina.out" "gina first" || [ -s "$work/gina.status" ]; do
+    publish -q 1 -t gina -m first
+done
+wait_end gina
+equal "the exit code of gina" "$(cat "$work/gina.status")" 0
+publish -q 1 -t gina -m second
+reload_example
+publish -q 1 -t gina -m third
+spawn gina mosquitto_sub -V 311 -h 127.0.0.1 -p "$port" -c -i gina -q 1 -t gina -v </dev/null
+clients="$clients gina"
+expect gina "gina second"
+expect gina "gina third"
+
 # A client that is not heard any more: a keep-alive of one second, and silence.
 quit emil
 client fred sh -c "nc 127.0.0.1 $port; echo hung up"
@@ -90,6 +105,7 @@ sample '\020\031\000\004MQTT\004\306\000\000\000\001w\000\001t\000\001m\000\001u
 sample '\020\014\000\004MQTT\004\002\000\000\000\000\300\000'
 sample '\020\014\000\004MQTT\003\002\000\000\000\000'           # version 3
 sample '\020\014\000\004MQTT\004\000\000\000\000\000'           # no name, session kept
+sample '\020\017\000\004MQTT\004\000\000\000\000\003xyz\202\010\000\001\000\003a/b\001' # kept
 sample "$connect$connect"                                       # twice
 sample '\060\005\000\003a/b'                                    # before CONNECT
 sample '\020\377\377\377\377\177'                               # a length of five bytes

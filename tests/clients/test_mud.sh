@@ -7,8 +7,8 @@ need telnet cc
 
 edit_room() { # NAME LUA
     generation=$((generation + 1))
-    printf '%s\n' "$2" >"$work/scripts/mud/$1.new"
-    mv "$work/scripts/mud/$1.new" "$work/scripts/mud/$1.lua"
+    printf '%s\n' "$2" >"$work/scripts/mud/rooms/$1.new"
+    mv "$work/scripts/mud/rooms/$1.new" "$work/scripts/mud/rooms/$1.lua"
     reload
     expect_log "generation $generation serves"
 }
@@ -30,7 +30,7 @@ client bert nc 127.0.0.1 "$port"
 say bert "Anna"
 wait_until "bert is asked for a password" has_text "$work/bert.out" "Password?"
 say bert "guess"
-expect bert "No. Your name?"
+expect bert "That is not the password. Your name?"
 say bert "Bert"
 say bert "xyz"
 expect bert "The market square"
@@ -54,7 +54,7 @@ say bert "look"
 expect bert "There is a loaf."
 
 # The inn is taken out of the world: who is in it wakes up on the square.
-sed -i.old 's/, "inn"//' "$work/scripts/mud.lua"
+sed -i.old 's/, "inn"//' "$work/scripts/mud/world.lua"
 edit_room square 'return { title = "The empty square", text = "Nobody.", exits = { north = "inn" } }'
 expect bert "The world changes around you."
 expect bert "The empty square"
