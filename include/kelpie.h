@@ -22,6 +22,8 @@
  *           Only kelpie_stop, kelpie_reload, kelpie_rollback, kelpie_drain and kelpie_post
  *           may be called from other threads; all but the last also from signal handlers.
  *           The host sees to it that these have returned before it calls kelpie_free.
+ *           Lua may nest 200 calls of C: a thread that runs scripts needs 2 MiB of stack
+ *           (musl gives 128 KiB unless asked; see pthread_attr_setstacksize).
  * Calls     Inside a handler or callback everything is allowed except kelpie_run,
  *           kelpie_step, kelpie_check, kelpie_input and kelpie_free of the same server, which
  *           return KELPIE_EMISUSE (kelpie_free does nothing; kelpie_input is allowed in timers,

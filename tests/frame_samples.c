@@ -26,7 +26,7 @@ fs_pick(struct frame_samples *samples, size_t below)
     samples->random ^= samples->random << 13;
     samples->random ^= samples->random >> 7;
     samples->random ^= samples->random << 17;
-    return (size_t)(samples->random >> 16) % below;
+    return (size_t)((samples->random >> 16) % below);
 }
 
 /* ---- framings, and streams for them ---- */

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SHOWN_LOG 3000 /* bytes of it, in a complaint */
+#define SHOWN_LOG  3000              /* bytes of it, in a complaint */
+#define STACK_SIZE (2 * 1024 * 1024) /* of the server's thread, at least */
 
 /* --- the log --------------------------------------------------------------------------- */
 
@@ -152,6 +153,23 @@ run_server(void *arg)
     return NULL;
 }
 
+/* With the stack that kelpie.h asks for, where threads have less. */
+static bool
+start_thread(struct live_kit *kit)
+{
+    pthread_attr_t attr;
+    size_t size;
+
+    if (pthread_attr_init(&attr) != 0)
+        return false;
+    bool ok = pthread_attr_getstacksize(&attr, &size) == 0;
+    if (ok && size < STACK_SIZE)
+        ok = pthread_attr_setstacksize(&attr, STACK_SIZE) == 0;
+    ok = ok && pthread_create(&kit->thread, &attr, run_server, kit) == 0;
+    pthread_attr_destroy(&attr);
+    return ok;
+}
+
 /* --- the life -------------------------------------------------------------------------- */
 
 bool
@@ -180,7 +198,7 @@ live_start(struct live_kit *kit, struct kelpie_options *options, const char *pat
     if (kit->port <= 0)
         return live_complain(kit, "listen: %s", kelpie_errmsg(kit->k));
     kit->has_ended = false;
-    if (pthread_create(&kit->thread, NULL, run_server, kit) == 0)
+    if (start_thread(kit))
         return true;
     kit->has_ended = true;
     kit->port = 0;

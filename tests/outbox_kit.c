@@ -81,7 +81,7 @@ ok_pick(struct outbox_kit *f, size_t below)
     f->random ^= f->random << 13;
     f->random ^= f->random >> 7;
     f->random ^= f->random << 17;
-    return (size_t)(f->random >> 16) % below;
+    return (size_t)((f->random >> 16) % below); /* the same with words of any size */
 }
 
 struct iovec

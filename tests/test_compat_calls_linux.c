@@ -235,8 +235,8 @@ given_a_very_long_time_when_waiting_then_there_is_no_overflow(void **state)
     int kq = *(int *)*state;
     int fds[2];
     struct kevent event;
-    const struct timespec times[] = {
-        {INT64_MAX, 999999999}, {400000000, 0}, {3000000, 1}};
+    const time_t for_ever = (time_t)(UINTMAX_MAX >> (65 - 8 * sizeof(time_t)));
+    const struct timespec times[] = {{for_ever, 999999999}, {400000000, 0}, {3000000, 1}};
     kit_unix_pair(fds);
     kit_put(fds[1], "x");
     kit_change(kq, fds[0], EVFILT_READ, EV_ADD, 0, 1);

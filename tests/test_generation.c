@@ -157,7 +157,7 @@ raise_bytes(lua_State *L)
 static int
 raise_memory(lua_State *L)
 {
-    lua_newuserdatauv(L, (size_t)1 << 40, 0);
+    lua_newuserdatauv(L, SIZE_MAX >> 3, 0);
     return 0;
 }
 

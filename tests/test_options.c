@@ -317,7 +317,9 @@ given_bad_values_when_parsed_then_a_sentence_says_what_to_write(void **state)
         "--max-message 99999999999999999999 s", EX_USAGE,
         "--max-message: '99999999999999999999' is out of range; write 1 to 1G");
     assert_refused("--lua-memory 3K s", EX_USAGE,
-                   "--lua-memory: '3K' is out of range; write 1M to 1024G");
+                   sizeof(size_t) > 4
+                       ? "--lua-memory: '3K' is out of range; write 1M to 1024G"
+                       : "--lua-memory: '3K' is out of range; write 1M to 2G");
     assert_refused("--idle-timeout soon s", EX_USAGE,
                    "--idle-timeout: 'soon' is not understood; write seconds, such as 30, "
                    "0.5, 30s, or 500ms, or none");

@@ -5,6 +5,28 @@
 #   runtime   the program and all that goes with it: scripts, man pages, completions, unit
 include(CMakePackageConfigHelpers)
 
+# Installs a manual page; compressed, where a distribution's package has it so.
+function(kelpie_install_man file section component)
+  set(page "${PROJECT_SOURCE_DIR}/src/man/${file}")
+  if(KELPIE_PACKAGE)
+    kelpie_gzip("${page}" "${PROJECT_BINARY_DIR}/man/${file}.gz")
+    set(page "${PROJECT_BINARY_DIR}/man/${file}.gz")
+  endif()
+  install(FILES "${page}" DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section}
+          COMPONENT ${component})
+endfunction()
+
+# The same bytes each time: without name and time.
+function(kelpie_gzip from to)
+  find_program(KELPIE_GZIP gzip REQUIRED)
+  mark_as_advanced(KELPIE_GZIP)
+  get_filename_component(folder "${to}" DIRECTORY)
+  file(MAKE_DIRECTORY "${folder}")
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${from}")
+  execute_process(COMMAND "${KELPIE_GZIP}" -9nc "${from}" OUTPUT_FILE "${to}"
+                  COMMAND_ERROR_IS_FATAL ANY)
+endfunction()
+
 set_target_properties(kelpie_static kelpie_shared PROPERTIES EXCLUDE_FROM_ALL FALSE)
 set(kelpie_cmake_dir "${CMAKE_INSTALL_LIBDIR}/cmake/kelpie")
 
@@ -54,7 +76,7 @@ string(REGEX REPLACE "/$" "" kelpie_pc_up "${kelpie_pc_up}")
 configure_file(src/cmake/kelpie.pc.in kelpie.pc @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/kelpie.pc"
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT devel)
-install(FILES src/man/kelpie.3 DESTINATION ${CMAKE_INSTALL_MANDIR}/man3 COMPONENT devel)
+kelpie_install_man(kelpie.3 3 devel)
 
 # ---- the program -------------------------------------------------------------------------
 
@@ -64,9 +86,8 @@ if(KELPIE_BUILD_DAEMON)
           COMPONENT runtime FILES_MATCHING PATTERN "*.lua")
   install(FILES src/lua/kelpie.d.lua src/lua/kelpie.test.d.lua
           DESTINATION ${CMAKE_INSTALL_DATADIR}/kelpie/lua COMPONENT runtime)
-  install(FILES src/man/kelpie.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT runtime)
-  install(FILES src/man/kelpie-lua.7 DESTINATION ${CMAKE_INSTALL_MANDIR}/man7
-          COMPONENT runtime)
+  kelpie_install_man(kelpie.1 1 runtime)
+  kelpie_install_man(kelpie-lua.7 7 runtime)
   install(FILES src/dist/completions/kelpie.bash RENAME kelpie COMPONENT runtime
           DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
   install(FILES src/dist/completions/_kelpie COMPONENT runtime

@@ -18,8 +18,11 @@ if(KELPIE_LUA_SOURCE_DIR)
   list(FILTER lua_sources EXCLUDE REGEX "/(lua|luac|ltests|onelua)\\.c$")
   add_library(kelpie_bundled_lua STATIC ${lua_sources})
   target_include_directories(kelpie_bundled_lua SYSTEM PUBLIC "${lua_dir}")
-  target_compile_definitions(kelpie_bundled_lua PRIVATE LUA_USE_POSIX)
-  target_link_libraries(kelpie_bundled_lua PUBLIC m)
+  # With dlopen, so that modules in C can be loaded. They take Lua from the program, which
+  # therefore shows it.
+  target_compile_definitions(kelpie_bundled_lua PRIVATE LUA_USE_POSIX LUA_USE_DLOPEN)
+  set_target_properties(kelpie_bundled_lua PROPERTIES C_VISIBILITY_PRESET default)
+  target_link_libraries(kelpie_bundled_lua PUBLIC m ${CMAKE_DL_LIBS})
   target_link_libraries(kelpie_lua INTERFACE kelpie_bundled_lua)
   message(STATUS "Lua: built from ${lua_dir}")
 else()

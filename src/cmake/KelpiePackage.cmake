@@ -4,9 +4,9 @@
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME kelpie)
 set(CPACK_PACKAGE_VERSION "${PROJECT_VERSION}")
-set(CPACK_PACKAGE_CONTACT "the kelpie maintainers <root@localhost>")
-set(CPACK_PACKAGE_DESCRIPTION_SUMMARY
-    "server for stream sockets whose behaviour is a Lua script")
+set(KELPIE_PACKAGE_CONTACT "the kelpie maintainers <root@localhost>" CACHE STRING
+    "Who answers for the packages that are made here")
+set(CPACK_PACKAGE_CONTACT "${KELPIE_PACKAGE_CONTACT}")
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
 set(CPACK_COMPONENTS_ALL runtime library devel)
@@ -20,17 +20,22 @@ set(CPACK_DEBIAN_RUNTIME_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS "${PROJECT_BINARY_DIR}")
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_DEPENDS "libkelpie0 (= ${PROJECT_VERSION})")
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_CONTROL_EXTRA
-    "${PROJECT_SOURCE_DIR}/src/dist/deb/postinst;${PROJECT_SOURCE_DIR}/src/dist/deb/prerm;${PROJECT_SOURCE_DIR}/src/dist/deb/postrm;${PROJECT_SOURCE_DIR}/src/dist/deb/conffiles")
+    "${PROJECT_SOURCE_DIR}/src/dist/deb/postinst"
+    "${PROJECT_SOURCE_DIR}/src/dist/deb/prerm"
+    "${PROJECT_SOURCE_DIR}/src/dist/deb/postrm"
+    "${PROJECT_BINARY_DIR}/deb/conffiles")
 set(CPACK_COMPONENT_RUNTIME_DESCRIPTION
     "server for stream sockets whose behaviour is a Lua script
-Handlers are Lua scripts that can be changed while it runs; clients stay connected.")
+Handlers are Lua scripts that can be changed while it runs; clients stay
+connected.")
 
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_NAME libkelpie0)
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_SECTION libs)
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
+set(CPACK_DEBIAN_LIBRARY_PACKAGE_CONTROL_EXTRA "${PROJECT_SOURCE_DIR}/src/dist/deb/triggers")
 set(CPACK_COMPONENT_LIBRARY_DESCRIPTION
-    "the engine of kelpie as a C library
+    "engine of kelpie as a C library
 It nests in any event loop.")
 
 set(CPACK_DEBIAN_DEVEL_PACKAGE_NAME libkelpie-dev)
@@ -38,8 +43,8 @@ set(CPACK_DEBIAN_DEVEL_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEVEL_PACKAGE_DEPENDS
     "libkelpie0 (= ${PROJECT_VERSION}), liblua5.4-dev, libc6-dev")
 set(CPACK_COMPONENT_DEVEL_DESCRIPTION
-    "the engine of kelpie as a C library: header, static library, manual page
-With files for CMake and pkg-config.")
+    "header and static library of kelpie's engine
+With its manual page, and files for CMake and pkg-config.")
 
 if(KELPIE_BUILD_LUA_MODULE)
   list(APPEND CPACK_COMPONENTS_ALL luamod)
@@ -52,8 +57,25 @@ if(KELPIE_BUILD_LUA_MODULE)
 The module kelpie.test runs handlers without sockets, also in specs of busted.")
 endif()
 
-# What only the Debian package has: a configuration, and scripts that may be edited.
+# What only the Debian packages have: who wrote it and what has changed, a configuration, and
+# scripts that may be edited, all of which are conffiles.
+if(KELPIE_PACKAGE)
+  configure_file(src/dist/deb/changelog.in deb/changelog @ONLY)
+  kelpie_gzip("${PROJECT_BINARY_DIR}/deb/changelog"
+              "${PROJECT_BINARY_DIR}/deb/changelog.gz")
+  foreach(pair IN ITEMS runtime:kelpie library:libkelpie0 devel:libkelpie-dev luamod:lua-kelpie)
+    string(REGEX MATCH "(.*):(.*)" pair "${pair}")
+    set(doc_dir "${CMAKE_INSTALL_DATADIR}/doc/${CMAKE_MATCH_2}")
+    install(FILES LICENSE RENAME copyright DESTINATION ${doc_dir} COMPONENT ${CMAKE_MATCH_1})
+    install(FILES "${PROJECT_BINARY_DIR}/deb/changelog.gz" DESTINATION ${doc_dir}
+            COMPONENT ${CMAKE_MATCH_1})
+  endforeach()
+endif()
 if(KELPIE_BUILD_DAEMON AND KELPIE_PACKAGE)
+  file(GLOB scripts CONFIGURE_DEPENDS RELATIVE "${PROJECT_SOURCE_DIR}" "scripts/*.lua")
+  list(TRANSFORM scripts PREPEND "/etc/kelpie/")
+  list(JOIN scripts "\n" scripts)
+  file(WRITE "${PROJECT_BINARY_DIR}/deb/conffiles" "/etc/kelpie/kelpie.lua\n${scripts}\n")
   install(FILES src/dist/deb/kelpie.lua DESTINATION /etc/kelpie COMPONENT runtime)
   install(DIRECTORY scripts DESTINATION /etc/kelpie COMPONENT runtime
           FILES_MATCHING PATTERN "*.lua")

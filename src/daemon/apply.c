@@ -226,8 +226,8 @@ set_number(struct kd_options *options, const struct kd_setting *setting,
         return kd_setting_fail(options, "%s: '%s' is not understood; write %s%s", shown,
                                text, kind_examples[setting->kind],
                                setting->none != NULL ? ", or none" : "");
-    if (setting->kind == KD_KIND_SIZE && max > SIZE_MAX)
-        max = SIZE_MAX;
+    if (setting->kind == KD_KIND_SIZE && max > SIZE_MAX / 2)
+        max = SIZE_MAX / 2 + 1; /* half of what can be addressed with 32 bits */
     if (result != KD_VALUE_GOOD || number < min || number > max)
         return refuse_number(options, setting, shown, text, min, max);
     if (setting->kind == KD_KIND_SIZE)

@@ -5,6 +5,7 @@
  * closed", "closed"; none of them touches memory that is not there. While a script loads,
  * they raise: nothing may reach a client before the script is accepted.
  */
+#include <limits.h>
 #include <string.h>
 
 #include "lua_conn.h"
@@ -87,7 +88,7 @@ check_what(lua_State *L, int index, struct kp_framing *out)
         return NULL;
     if (lua_type(L, index) == LUA_TNUMBER && is_integer && n >= 1) {
         out->kind = KP_FRAME_FIXED;
-        out->fixed_size = (size_t)n;
+        out->fixed_size = n < INT_MAX ? (size_t)n : INT_MAX; /* above each max_message */
         return out;
     }
     if (lua_type(L, index) != LUA_TSTRING || strcmp(lua_tostring(L, index), "line") != 0)

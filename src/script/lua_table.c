@@ -139,7 +139,7 @@ l_remove(lua_State *L)
     /* One behind the end is allowed, and position 0 of an empty table. */
     if (lua_gettop(L) > 1)
         luaL_argcheck(
-            L, position == size || (lua_Unsigned)position - 1 <= (lua_Unsigned)size, 1,
+            L, position == size || (lua_Unsigned)position - 1 <= (lua_Unsigned)size, 2,
             "position out of bounds");
     lua_geti(L, 1, position); /* the result */
     for (; position < size; position++)

@@ -59,7 +59,7 @@ static void
 on_heard(struct load *load, struct stream *member, uint64_t now_ns)
 {
     struct room *room = load->arg;
-    size_t slot = member->n_got % load->window;
+    size_t slot = (size_t)(member->n_got % load->window);
 
     meter_count(&load->meter, now_ns - room->speaker->sent_ns[slot]);
     room->n_missing[slot]--;

@@ -7,6 +7,10 @@ for module in cjson lpeg; do
     lua5.4 -e "require('$module')" 2>/dev/null || skip "no $module for Lua 5.4"
 done
 
+# A program with a Lua of its own looks elsewhere for them.
+LUA_CPATH_5_4=$(lua5.4 -e 'io.write(package.cpath)')
+export LUA_CPATH_5_4
+
 write_script 'local cjson = require("cjson")
 local lpeg = require("lpeg")
 local number = lpeg.R("09") ^ 1 / tonumber

@@ -69,7 +69,7 @@ on_bytes(struct crowd_conn *conn, const char *bytes, size_t len)
             n[LAST] = n[VALUE];
             n[VALUE] = 0;
         } else {
-            step = BLOCK - n[POSITION];
+            step = BLOCK - (size_t)n[POSITION];
             if (step > len - i)
                 step = len - i;
         }
