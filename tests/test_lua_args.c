@@ -90,10 +90,9 @@ given_numbers_as_parts_when_read_then_they_are_what_tostring_says(void **state)
            "   assert(parts(n) == tostring(n), n)\n"
            "end\n"
            "print(parts('a', 1, 'b', -2, '', 3.0))\n"
-           "print(pcall(parts, 1, {}))");
+           "print((pcall(parts, 1, {})))");
 
-    sk_printed(kit, "a1b-23.0\n"
-                    "false\tbad argument #2 to 'parts' (string expected, got table)\n");
+    sk_printed(kit, "a1b-23.0\nfalse\n");
 }
 
 /* Asserts what a result is for Lua: code NULL for one that succeeds. */
