@@ -28,6 +28,10 @@ static const char obedient[] =
     "      print(coroutine.running() == last)\n"
     "      last = coroutine.running()\n"
     "   end\n"
+    "   if m == 'mix' then\n"
+    "      print(pcall(kelpie.room('r').send, conn, 'x'))\n"
+    "      print(pcall(conn.send, kelpie.room('r'), 'x'))\n"
+    "   end\n"
     "   if m == 'main' then print(pcall(debug.getinfo(2, 'f').func)) end\n"
     "end }";
 
@@ -199,6 +203,20 @@ given_our_main_function_when_a_script_finds_it_then_calling_it_is_refused(void *
 }
 
 static void
+given_the_handle_of_the_handler_when_used_as_another_type_then_it_raises(void **state)
+{
+    struct script_kit *kit = *state;
+
+    tell(kit, "mix\n");
+
+    sk_printed(kit, "mix\n"
+                    "false\tbad argument #1 to '?' (room expected, got userdata; use "
+                    "room:send(...))\n"
+                    "false\tbad argument #1 to '?' (conn expected, got userdata; use "
+                    "conn:send(...))\n");
+}
+
+static void
 given_no_memory_for_a_message_when_messages_follow_then_they_are_handled(void **state)
 {
     struct script_kit *kit = *state;
@@ -242,6 +260,7 @@ main(void)
         TEST(
             given_a_coroutine_that_the_script_has_when_messages_follow_then_they_have_another),
         TEST(given_our_main_function_when_a_script_finds_it_then_calling_it_is_refused),
+        TEST(given_the_handle_of_the_handler_when_used_as_another_type_then_it_raises),
         TEST(given_no_memory_for_a_message_when_messages_follow_then_they_are_handled),
     };
 

@@ -57,6 +57,44 @@ given_seconds_that_make_no_sense_when_read_then_it_raises(void **state)
            "bad argument #1 to 'kelpie.sleep' (number expected, got no value)\n");
 }
 
+/* Joins its arguments, by way of parts. */
+static int
+l_parts(lua_State *L)
+{
+    struct kp_lua_parts parts;
+    luaL_Buffer joined;
+
+    kp_lua_check_parts(L, 1, &parts);
+    luaL_buffinit(L, &joined);
+    for (int i = 0; i < parts.n; i++)
+        luaL_addlstring(&joined, parts.iov[i].iov_base, parts.iov[i].iov_len);
+    luaL_pushresult(&joined);
+    return 1;
+}
+
+static void
+given_numbers_as_parts_when_read_then_they_are_what_tostring_says(void **state)
+{
+    struct script_kit *kit = *state;
+
+    sk_load(kit, "return {}");
+    lua_State *L = kit->script.live->L;
+    lua_pushglobaltable(L);
+    lua_pushliteral(L, "parts");
+    lua_pushcfunction(L, l_parts);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+    sk_run(kit,
+           "for _, n in ipairs { 0, 1, -1, 9, 10, -10, 1234567890, math.maxinteger,\n"
+           "                     math.mininteger, 1.5, -0.0, 2^53, 1e100, 1/0 } do\n"
+           "   assert(parts(n) == tostring(n), n)\n"
+           "end\n"
+           "print(parts('a', 1, 'b', -2, '', 3.0))\n"
+           "print((pcall(parts, 1, {})))");
+
+    sk_printed(kit, "a1b-23.0\nfalse\n");
+}
+
 /* Asserts what a result is for Lua: code NULL for one that succeeds. */
 static void
 check_result(struct script_kit *kit, int (*push)(lua_State *L, int result), int result,
@@ -112,6 +150,7 @@ main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, sk_setup, sk_teardown)
         T(given_seconds_when_read_then_they_are_nanoseconds_without_overflow),
         T(given_seconds_that_make_no_sense_when_read_then_it_raises),
+        T(given_numbers_as_parts_when_read_then_they_are_what_tostring_says),
         T(given_results_when_pushed_then_failures_are_nil_message_code),
 #undef T
     };

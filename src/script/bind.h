@@ -72,12 +72,14 @@ size_t kp_lua_list_timers(const struct kp_generation *gen,
 /* ---- what the bindings share: lua_args.c -------------------------------------------- */
 
 /* The string and number arguments from `first` on, as parts of one message, without joining
- * them in Lua.
+ * them in Lua, and without making strings of integers.
  * Raises    for other types, for none, and for more than KP_LUA_MAX_PARTS.
- * Borrows   the strings on the stack. */
-#define KP_LUA_MAX_PARTS 64
+ * Borrows   the strings on the stack; out points into itself, too. */
+#define KP_LUA_MAX_PARTS    64
+#define KP_LUA_INTEGER_SIZE 20 /* of -9223372036854775808, not terminated */
 struct kp_lua_parts {
     struct iovec iov[KP_LUA_MAX_PARTS];
+    char integers[KP_LUA_MAX_PARTS][KP_LUA_INTEGER_SIZE];
     int n;
 };
 void kp_lua_check_parts(lua_State *L, int first, struct kp_lua_parts *out);

@@ -53,8 +53,10 @@ struct kp_generation {
     size_t n_named;
     lua_Integer schema; /* handlers.schema; 0 without */
 
-    /* Addresses of the metatables of our userdata, to know them by: lua_type.c. */
+    /* Addresses of the metatables of our userdata, to know them by; and that of the handle which
+     * the running handler was called with: it is on the stack, and needs no look. lua_type.c */
     const void *metatables[KP_N_LUA_KINDS];
+    const void *own_handle; /* NULL: none */
 
     /* Registry references of tables (luaL_ref). */
     int conns_ref;   /* [conn.number + 1] = handle of that connection */

@@ -81,8 +81,10 @@ serve(lua_State *L)
         return luaL_error(L, "not for scripts"); /* which may have found it by getinfo */
     lua_settop(L, 0);
     lua_rawgeti(L, LUA_REGISTRYINDEX, call->ref);
-    if (call->conn)
+    if (call->conn) {
         kp_lua_push_conn(L, call->conn);
+        gen->own_handle = lua_touserdata(L, 2);
+    }
     do {
         lua_pushvalue(L, 1);
         if (call->conn)

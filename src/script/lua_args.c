@@ -14,6 +14,36 @@
  * away still fits into nanoseconds. */
 #define MAX_SECONDS 1e10
 
+/* Writes what tostring would, to the end of out. */
+static struct iovec
+format_integer(char out[KP_LUA_INTEGER_SIZE], lua_Integer n)
+{
+    char *end = out + KP_LUA_INTEGER_SIZE, *p = end;
+    lua_Unsigned rest = n < 0 ? 0 - (lua_Unsigned)n : (lua_Unsigned)n;
+
+    do
+        *--p = (char)('0' + rest % 10);
+    while ((rest /= 10) > 0);
+    if (n < 0)
+        *--p = '-';
+    return (struct iovec){.iov_base = p, .iov_len = (size_t)(end - p)};
+}
+
+/* Strings first: they are what is sent most. */
+static struct iovec
+read_part(lua_State *L, int index, char integer[KP_LUA_INTEGER_SIZE])
+{
+    size_t len;
+
+    if (lua_type(L, index) != LUA_TSTRING) {
+        if (lua_isinteger(L, index))
+            return format_integer(integer, lua_tointeger(L, index));
+        return kp_lua_check_part(L, index);
+    }
+    const char *bytes = lua_tolstring(L, index, &len);
+    return (struct iovec){.iov_base = (void *)(uintptr_t)bytes, .iov_len = len};
+}
+
 void
 kp_lua_check_parts(lua_State *L, int first, struct kp_lua_parts *out)
 {
@@ -25,7 +55,7 @@ kp_lua_check_parts(lua_State *L, int first, struct kp_lua_parts *out)
         luaL_error(L, "at most %d values at a time; join them with table.concat",
                    KP_LUA_MAX_PARTS);
     for (int i = 0; i < n; i++)
-        out->iov[i] = kp_lua_check_part(L, first + i);
+        out->iov[i] = read_part(L, first + i, out->integers[i]);
     out->n = n;
 }
 

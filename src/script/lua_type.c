@@ -11,7 +11,9 @@
  *
  * A metatable is kept in the registry under the address of its struct kp_lua_type, which no
  * script can reach, and hides itself from getmetatable. So a value with that metatable is
- * one that we have made. Its address does not change, so that comparing it is enough.
+ * one that we have made. Its address does not change, so that comparing it is enough. The
+ * handle that most handlers use most, the one they were called with, is known by its own address
+ * while they run: it is on the stack meanwhile, so that nothing else can be there.
  */
 #include <string.h>
 
@@ -36,13 +38,16 @@ kp_lua_new(lua_State *L, const struct kp_lua_type *type, size_t size, int n_user
 void *
 kp_lua_test(lua_State *L, int index, const struct kp_lua_type *type)
 {
+    const struct kp_generation *gen = kp_generation_of(L);
     void *self = lua_touserdata(L, index);
 
+    if (self != NULL && self == gen->own_handle && type->kind == KP_LUA_CONN)
+        return self;
     if (self == NULL || !lua_getmetatable(L, index))
         return NULL;
     const void *metatable = lua_topointer(L, -1);
     lua_pop(L, 1);
-    return metatable == kp_generation_of(L)->metatables[type->kind] ? self : NULL;
+    return metatable == gen->metatables[type->kind] ? self : NULL;
 }
 
 void *

@@ -292,6 +292,7 @@ kp_task_run(struct kp_task *task, int n_args)
                         script->limits.lua_memory);
     script->in_call = false;
     gen->current = NULL;
+    gen->own_handle = NULL;
 
     bool is_suspended =
         status == LUA_YIELD && !killed && kp_coroutine_is_suspended(task->co);
