@@ -141,6 +141,7 @@ generation_alloc_struct(struct kp_script *script, uint64_t number)
     gen->classes_ref = gen->timers_ref = gen->files_ref = LUA_NOREF;
     gen->n_pcalls_ref = LUA_NOREF;
     kp_handlers_init(&gen->handlers);
+    kp_handlers_init(&gen->no_handlers);
     kp_content_init(&gen->content);
     kp_watchdog_init(&gen->watchdog, &script->guard);
     kp_list_init(&gen->suspended);
@@ -363,22 +364,13 @@ run_call(struct kp_generation *gen, struct call *call)
     return rc;
 }
 
-/* Returns the reference of a handler of conn, or LUA_NOREF. */
-static int
-ref_of(struct kp_generation *gen, const struct kelpie_conn *conn, enum kp_handler handler)
-{
-    const struct kp_handlers *handlers = kp_generation_handlers(gen, conn);
-
-    return handlers ? handlers->refs[handler] : LUA_NOREF;
-}
-
 int
 kp_generation_call(struct kp_generation *gen, enum kp_handler handler,
                    struct kelpie_conn *conn, const void *text, size_t len)
 {
     struct call call = {
         .handler = handler,
-        .ref = ref_of(gen, conn, handler),
+        .ref = kp_generation_handlers(gen, conn)->refs[handler],
         .conn = conn,
         .text = {text},
         .len = {len},
@@ -394,7 +386,7 @@ kp_generation_call_on_error(struct kp_generation *gen, struct kelpie_conn *conn,
 {
     struct call call = {
         .handler = KP_ON_ERROR,
-        .ref = ref_of(gen, conn, KP_ON_ERROR),
+        .ref = kp_generation_handlers(gen, conn)->refs[KP_ON_ERROR],
         .wants_conn = true,
         .conn = conn,
         .text = {message, traceback},
@@ -426,12 +418,14 @@ kp_generation_named(struct kp_generation *gen, const char *name)
 struct kp_handlers *
 kp_generation_handlers(struct kp_generation *gen, const struct kelpie_conn *conn)
 {
+    struct kp_handlers *named = NULL;
+
     if (conn && conn->outbound) {
         const struct kp_session *session = kp_session_of(conn);
-        return session && session->handlers ? kp_generation_named(gen, session->handlers)
-                                            : NULL;
+        if (session && session->handlers)
+            named = kp_generation_named(gen, session->handlers);
+        return named ? named : &gen->no_handlers;
     }
-    struct kp_handlers *named = NULL;
     if (conn && conn->listener)
         named = kp_generation_named(gen, conn->listener->name);
     return named ? named : &gen->handlers;

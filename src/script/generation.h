@@ -51,7 +51,8 @@ struct kp_generation {
     struct kp_handlers handlers; /* of the main table */
     struct kp_handlers *named;   /* of handlers.listeners, n_named of them */
     size_t n_named;
-    lua_Integer schema; /* handlers.schema; 0 without */
+    struct kp_handlers no_handlers; /* of an outbound connection that asks for none */
+    lua_Integer schema;             /* handlers.schema; 0 without */
 
     /* Addresses of the metatables of our userdata, to know them by: lua_type.c. */
     const void *metatables[KP_N_LUA_KINDS];
@@ -140,7 +141,7 @@ int kp_generation_call_on_error(struct kp_generation *gen, struct kelpie_conn *c
 struct kp_handlers *kp_generation_named(struct kp_generation *gen, const char *name);
 
 /* Returns the handlers for a connection (NULL: none): those of its listener's name, or the
- * main ones; for an outbound one those of its own name, or NULL. */
+ * main ones; for an outbound one those of its own name, or gen->no_handlers. */
 struct kp_handlers *kp_generation_handlers(struct kp_generation *gen,
                                            const struct kelpie_conn *conn);
 
