@@ -138,6 +138,7 @@ generation_alloc_struct(struct kp_script *script, uint64_t number)
     gen->classes_ref = gen->timers_ref = gen->files_ref = LUA_NOREF;
     gen->n_pcalls_ref = LUA_NOREF;
     kp_handlers_init(&gen->handlers);
+    kp_handlers_init(&gen->no_handlers);
     kp_content_init(&gen->content);
     kp_watchdog_init(&gen->watchdog, &script->guard);
     kp_list_init(&gen->suspended);
@@ -306,12 +307,14 @@ kp_generation_named(struct kp_generation *gen, const char *name)
 struct kp_handlers *
 kp_generation_handlers(struct kp_generation *gen, const struct kelpie_conn *conn)
 {
+    struct kp_handlers *named = NULL;
+
     if (conn && conn->outbound) {
         const struct kp_session *session = kp_session_of(conn);
-        return session && session->handlers ? kp_generation_named(gen, session->handlers)
-                                            : NULL;
+        if (session && session->handlers)
+            named = kp_generation_named(gen, session->handlers);
+        return named ? named : &gen->no_handlers;
     }
-    struct kp_handlers *named = NULL;
     if (conn && conn->listener)
         named = kp_generation_named(gen, conn->listener->name);
     return named ? named : &gen->handlers;

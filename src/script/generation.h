@@ -51,7 +51,8 @@ struct kp_generation {
     struct kp_handlers handlers; /* of the main table */
     struct kp_handlers *named;   /* of handlers.listeners, n_named of them */
     size_t n_named;
-    lua_Integer schema; /* handlers.schema; 0 without */
+    struct kp_handlers no_handlers; /* of an outbound connection that asks for none */
+    lua_Integer schema;             /* handlers.schema; 0 without */
 
     /* Addresses of the metatables of our userdata, to know them by; and that of the handle which
      * the running handler was called with: it is on the stack, and needs no look. lua_type.c */

@@ -138,22 +138,13 @@ new_task(lua_State *L)
     return 0;
 }
 
-/* Returns the reference of a handler of conn, or LUA_NOREF. */
-static int
-ref_of(struct kp_generation *gen, const struct kelpie_conn *conn, enum kp_handler handler)
-{
-    const struct kp_handlers *handlers = kp_generation_handlers(gen, conn);
-
-    return handlers ? handlers->refs[handler] : LUA_NOREF;
-}
-
 int
 kp_generation_call(struct kp_generation *gen, enum kp_handler handler,
                    struct kelpie_conn *conn, const void *text, size_t len)
 {
     struct kp_call call = {
         .handler = handler,
-        .ref = ref_of(gen, conn, handler),
+        .ref = kp_generation_handlers(gen, conn)->refs[handler],
         .conn = conn,
         .text = {text},
         .len = {len},
@@ -209,7 +200,7 @@ kp_generation_call_on_error(struct kp_generation *gen, struct kelpie_conn *conn,
 {
     struct kp_call call = {
         .handler = KP_ON_ERROR,
-        .ref = ref_of(gen, conn, KP_ON_ERROR),
+        .ref = kp_generation_handlers(gen, conn)->refs[KP_ON_ERROR],
         .conn = conn,
         .text = {message, traceback},
         .len = {strlen(message), strlen(traceback)},

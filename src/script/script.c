@@ -180,7 +180,7 @@ kp_script_configure(struct kp_script *script, struct kelpie_conn *conn)
         return;
 
     const struct kp_handlers *handlers = kp_generation_handlers(script->live, conn);
-    if (!handlers)
+    if (handlers == &script->live->no_handlers)
         handlers = &script->live->handlers;
     if (handlers->has_framing)
         kp_conn_set_framing(conn, &handlers->framing);
@@ -196,7 +196,7 @@ kp_script_serve(struct kp_script *script, struct kelpie_conn *conn, const char *
     if (rc < 0)
         return rc;
     kp_script_configure(script, conn);
-    kp_conn_set_served(conn, script->live && kp_generation_handlers(script->live, conn));
+    kp_conn_set_served(conn, script->live && kp_generation_named(script->live, name));
     return 0;
 }
 

@@ -215,7 +215,7 @@ serve_outbound(struct kp_script *script)
         if (!conn->outbound || conn->state == KP_CONN_CLOSED || !session ||
             !session->handlers)
             continue;
-        bool is_served = kp_generation_handlers(script->live, conn) != NULL;
+        bool is_served = kp_generation_named(script->live, session->handlers) != NULL;
         kp_conn_set_served(conn, is_served);
         n_unserved += !is_served;
     }
