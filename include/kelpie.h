@@ -283,8 +283,8 @@ KELPIE_API int kelpie_check(kelpie *k, const char *path);
 KELPIE_API int kelpie_listen(kelpie *k, const char *address);
 
 /* Takes over a listening socket. name may be NULL.
- * Returns   the port (0 for unix sockets); -EINVAL when fd does not listen; -EBADF, -ENOTSOCK,
- *           -ENOMEM; KELPIE_ECLOSED when a drain has begun.
+ * Returns   the port (0 for unix sockets); -EINVAL when fd is nothing that listens; -ENOMEM;
+ *           KELPIE_ECLOSED when a drain has begun.
  * Takes     fd, unless it fails; it may be nonblocking then. */
 KELPIE_API int kelpie_listen_fd(kelpie *k, int fd, const char *name);
 
