@@ -179,6 +179,32 @@ note_call(void *arg)
 }
 
 static void
+note_result(kelpie *k, kelpie_conn *conn, int error, void *arg)
+{
+    (void)k;
+    assert_int_equal(error, 0);
+    kelpie_conn_close(conn, "enough");
+    note_call(arg);
+}
+
+/* To the server itself, by name: a thread looks that up. */
+static void
+reach_out(struct server_kit *kit)
+{
+    const struct kelpie_connect_options wish = {.size = sizeof(wish),
+                                                .on_result = note_result};
+    char address[32];
+    int called = 0;
+
+    snprintf(address, sizeof(address), "localhost:%d", kit->port);
+    assert_int_equal(kelpie_connect(kit->k, NULL, address, &wish, &called), 0);
+    for (int i = 0; i < 10000 && called == 0; i++)
+        assert_true(kelpie_step(kit->k, 1) >= 0);
+    assert_int_equal(called, 1);
+    sv_expect_clients(kit, 1);
+}
+
+static void
 use_everything(struct server_kit *kit, const char *folder)
 {
     char control[128], address[160];
@@ -193,6 +219,7 @@ use_everything(struct server_kit *kit, const char *folder)
     sv_send(kit, fd, "hello\n");
     sv_expect(kit, fd, "HELLO\n");
     leave_in_the_middle(kit);
+    reach_out(kit);
     ask_and_leave(kit, control);
     ask_and_leave(kit, strchr(address, ':') + 1);
 
