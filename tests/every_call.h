@@ -33,7 +33,7 @@
  X(kelpie_fd, kelpie_fd(w->k))                                                           \
  X(kelpie_timeout, kelpie_timeout(w->k))                                                 \
  X(kelpie_step, expect_misuse(kelpie_step(w->k, 0)))                                     \
- X(kelpie_watch, kelpie_watch(w->k, w->pipe[0], do_nothing_with, w))                     \
+ X(kelpie_watch, kelpie_watch(w->k, w->pipe[0], reentry_nothing_with, w))                \
  X(kelpie_unwatch, kelpie_unwatch(w->k, w->watched[0]))                                  \
  X(kelpie_get_stats, kelpie_get_stats(w->k, &w->stats))                                  \
  X(kelpie_set_handlers, kelpie_set_handlers(w->k, NULL, NULL))                           \

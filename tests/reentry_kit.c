@@ -27,8 +27,8 @@ reentry_nothing(void *arg)
     (void)arg;
 }
 
-static void
-do_nothing_with(void *arg, int fd)
+void
+reentry_nothing_with(void *arg, int fd)
 {
     (void)arg;
     (void)fd;

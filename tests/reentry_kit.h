@@ -64,6 +64,7 @@ extern const char reentry_script[];
 void reentry_connect(struct world *w);
 
 void reentry_nothing(void *arg);
+void reentry_nothing_with(void *arg, int fd);
 
 /* A write of a transport that takes everything. */
 size_t reentry_take_all(void *arg, const void *bytes, size_t len);

@@ -117,44 +117,52 @@ finish(struct run *run)
     assert_int_equal(run->mem.blocks, 0);
 }
 
+/* Runs it for n = 1, 2, ... until nothing fails any more. Returns how often that was. */
+static size_t
+fail_each(void (*arm)(struct run *run, size_t n), const char *format)
+{
+    size_t n = 0, failures;
+
+    do {
+        struct run run;
+        size_t fds = fault_count_fds();
+        start(&run);
+        arm(&run, ++n);
+        act(&run, format);
+        failures = run.mem.failures + run.sys.failures;
+        finish(&run);
+        assert_int_equal(fault_count_fds(), fds);
+        assert_true(n < 1000);
+    } while (failures > 0);
+    return n;
+}
+
+static void
+fail_memory(struct run *run, size_t n)
+{
+    fault_mem_fail(&run->mem, n);
+}
+
+static void
+fail_call(struct run *run, size_t n)
+{
+    fault_sys_fail(&run->sys, FAULT_ANY, n, ENOBUFS);
+}
+
 static void
 given_no_memory_at_any_point_when_connecting_then_each_is_told_once(void **state)
 {
-    size_t n = 0;
-
     (void)state;
-    for (struct run run = {.rc = -1}; n == 0 || run.mem.failures > 0;) {
-        size_t fds = fault_count_fds();
-        start(&run);
-        fault_mem_fail(&run.mem, ++n);
-        act(&run, n % 2 != 0 ? "127.0.0.1:%d" : "localhost:%d");
-        size_t failures = run.mem.failures;
-        finish(&run);
-        run.mem.failures = failures;
-        assert_int_equal(fault_count_fds(), fds);
-        assert_true(n < 1000);
-    }
-    assert_true(n > 3);
+    assert_true(fail_each(fail_memory, "127.0.0.1:%d") > 3);
+    assert_true(fail_each(fail_memory, "localhost:%d") > 3);
 }
 
 static void
 given_a_call_that_fails_at_any_point_when_connecting_then_each_is_told_once(void **state)
 {
-    size_t n = 0;
-
     (void)state;
-    for (struct run run = {.rc = -1}; n == 0 || run.sys.failures > 0;) {
-        size_t fds = fault_count_fds();
-        start(&run);
-        fault_sys_fail(&run.sys, FAULT_ANY, ++n, ENOBUFS);
-        act(&run, "127.0.0.1:%d");
-        size_t failures = run.sys.failures;
-        finish(&run);
-        run.sys.failures = failures;
-        assert_int_equal(fault_count_fds(), fds);
-        assert_true(n < 1000);
-    }
-    assert_true(n > 8);
+    assert_true(fail_each(fail_call, "127.0.0.1:%d") > 8);
+    assert_true(fail_each(fail_call, "localhost:%d") > 8);
 }
 
 static void

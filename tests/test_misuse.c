@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "server_kit.h"
+#include "reentry_kit.h"
 
 struct misuse {
     struct server_kit kit, other; /* the other one only lends its connection */
@@ -33,27 +33,6 @@ on_message(kelpie_conn *conn, const void *message, size_t len, void *arg)
 {
     ((struct misuse *)arg)->n_messages++;
     return kelpie_conn_send(conn, message, len);
-}
-
-static size_t
-take_all(void *arg, const void *bytes, size_t len)
-{
-    (void)arg;
-    (void)bytes;
-    return len;
-}
-
-static void
-do_nothing(void *arg)
-{
-    (void)arg;
-}
-
-static void
-do_nothing_with(void *arg, int fd)
-{
-    (void)arg;
-    (void)fd;
 }
 
 /* ---- calls ----------------------------------------------------------------------------- */
@@ -122,9 +101,9 @@ open_room(struct misuse *m, const char *name)
  X(adopt_datagrams, adopt(m, m->datagrams[0]), -EPROTOTYPE, -EPROTOTYPE, CLOSED)         \
  X(input_null, kelpie_input(m->k, NULL, 1), MISUSE, MISUSE, MISUSE)                      \
  X(watch_null, kelpie_watch(m->k, m->pipe[1], NULL, m), MISUSE, MISUSE, MISUSE)          \
- X(watch_no_fd, kelpie_watch(m->k, -1, do_nothing_with, m), -EBADF, -EBADF, -EBADF)      \
- X(watch_again, kelpie_watch(m->k, m->pipe[0], do_nothing_with, m), -EEXIST, -EEXIST,    \
-   -EEXIST)                                                                              \
+ X(watch_no_fd, kelpie_watch(m->k, -1, reentry_nothing_with, m), -EBADF, -EBADF, -EBADF) \
+ X(watch_again, kelpie_watch(m->k, m->pipe[0], reentry_nothing_with, m), -EEXIST,        \
+   -EEXIST, -EEXIST)                                                                     \
  X(unwatch, kelpie_unwatch(m->k, m->pipe[1]), -ENOENT, -ENOENT, -ENOENT)                 \
  X(handlers_0, handlers_of_size(m, 0), MISUSE, MISUSE, MISUSE)                           \
  X(handlers_7, handlers_of_size(m, 7), MISUSE, MISUSE, MISUSE)                           \
@@ -134,8 +113,8 @@ open_room(struct misuse *m, const char *name)
  X(framing_fixed, kelpie_set_framing(m->k, "fixed:9", 8), LONG, LONG, LONG)              \
  X(framing_huge, kelpie_set_framing(m->k, "fixed:8193", 0), LONG, LONG, LONG)            \
  X(detached_out, kelpie_detached(m->k, NULL, NULL, m, NULL), MISUSE, MISUSE, MISUSE)     \
- X(detached_0, detach(m, 0, take_all), MISUSE, MISUSE, CLOSED)                           \
- X(detached_big, detach(m, 4096, take_all), MISUSE, MISUSE, CLOSED)                      \
+ X(detached_0, detach(m, 0, reentry_take_all), MISUSE, MISUSE, CLOSED)                   \
+ X(detached_big, detach(m, 4096, reentry_take_all), MISUSE, MISUSE, CLOSED)              \
  X(detached_deaf, detach(m, sizeof(struct kelpie_transport), NULL), MISUSE, MISUSE,      \
    CLOSED)                                                                               \
  X(detached_late, detach(m, 4096, NULL), MISUSE, MISUSE, CLOSED)                         \
@@ -145,8 +124,8 @@ open_room(struct misuse *m, const char *name)
  X(room_nowhere, kelpie_room_open(m->k, NULL, "x"), MISUSE, MISUSE, MISUSE)              \
  X(room_long, open_room(m, m->long_text), FULL, FULL, FULL)                              \
  X(after_null, kelpie_after(m->k, NULL, 1, NULL, m), MISUSE, MISUSE, MISUSE)             \
- X(after_past, kelpie_after(m->k, NULL, -1, do_nothing, m), MISUSE, MISUSE, MISUSE)      \
- X(every_0, kelpie_every(m->k, NULL, 0, do_nothing, m), MISUSE, MISUSE, MISUSE)          \
+ X(after_past, kelpie_after(m->k, NULL, -1, reentry_nothing, m), MISUSE, MISUSE, MISUSE) \
+ X(every_0, kelpie_every(m->k, NULL, 0, reentry_nothing, m), MISUSE, MISUSE, MISUSE)     \
  X(broadcast_null, kelpie_broadcast(m->k, NULL, 1, NULL), MISUSE, MISUSE, MISUSE)
 
 #define MISUSE  KELPIE_EMISUSE
@@ -183,7 +162,7 @@ start(struct misuse *m, bool with_script)
     const struct kelpie_handlers handlers = {.size = sizeof(handlers),
                                              .on_message = on_message};
     const struct kelpie_transport transport = {.size = sizeof(transport),
-                                               .write = take_all};
+                                               .write = reentry_take_all};
 
     memset(m, 0, sizeof(*m));
     sv_start(&m->other, NULL, NULL);
@@ -197,7 +176,7 @@ start(struct misuse *m, bool with_script)
     sv_start(&m->kit, NULL, with_script ? script : NULL);
     m->k = m->kit.k;
     assert_int_equal(kelpie_set_handlers(m->k, &handlers, m), 0);
-    assert_int_equal(kelpie_watch(m->k, m->pipe[0], do_nothing_with, m), 0);
+    assert_int_equal(kelpie_watch(m->k, m->pipe[0], reentry_nothing_with, m), 0);
     assert_int_equal(kelpie_detached(m->k, NULL, &transport, NULL, &m->fed), 0);
     assert_int_equal(kelpie_room_open(m->k, &m->room, "room"), 0);
     sv_step(&m->kit);
