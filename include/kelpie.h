@@ -425,6 +425,8 @@ struct kelpie_stats {
     uint64_t outbox_full;                     /* sends that failed with KELPIE_EFULL */
     uint64_t script_killed; /* closed because their handlers were ended too often */
     uint64_t spawn_full;    /* calls of kelpie.spawn that failed with "full" */
+    uint64_t outbound;      /* now, connections that scripts and the host have opened */
+    uint64_t outbound_full; /* that were not opened, for max_outbound */
 };
 
 /* Fills at most stats->size bytes of *stats; stats may not be NULL. */
