@@ -285,8 +285,8 @@ KELPIE_API int kelpie_check(kelpie *k, const char *path);
 KELPIE_API int kelpie_listen(kelpie *k, const char *address);
 
 /* Takes over a listening socket. name may be NULL.
- * Returns   the port (0 for unix sockets); -EINVAL when fd does not listen; -EBADF, -ENOTSOCK,
- *           -ENOMEM; KELPIE_ECLOSED when a drain has begun.
+ * Returns   the port (0 for unix sockets); -EINVAL when fd is nothing that listens; -ENOMEM;
+ *           KELPIE_ECLOSED when a drain has begun.
  * Takes     fd, unless it fails; it may be nonblocking then. */
 KELPIE_API int kelpie_listen_fd(kelpie *k, int fd, const char *name);
 
@@ -427,6 +427,8 @@ struct kelpie_stats {
     uint64_t outbox_full;                     /* sends that failed with KELPIE_EFULL */
     uint64_t script_killed; /* closed because their handlers were ended too often */
     uint64_t spawn_full;    /* calls of kelpie.spawn that failed with "full" */
+    uint64_t outbound;      /* now, connections that scripts and the host have opened */
+    uint64_t outbound_full; /* that were not opened, for max_outbound */
 };
 
 /* Fills at most stats->size bytes of *stats; stats may not be NULL. */

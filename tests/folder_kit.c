@@ -51,6 +51,18 @@ remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
 }
 
 void
+folder_read(const char *path, char *out, size_t size)
+{
+    FILE *file = fopen(path, "r");
+
+    assert_non_null(file);
+    size_t len = fread(out, 1, size, file);
+    assert_int_equal(fclose(file), 0);
+    assert_in_range(len, 1, size - 1);
+    out[len] = '\0';
+}
+
+void
 folder_remove(const char *folder)
 {
     assert_int_equal(nftw(folder, remove_entry, MAX_OPEN_FOLDERS, FTW_DEPTH | FTW_PHYS),

@@ -14,6 +14,9 @@ void folder_make(char *folder);
 /* Writes a file in it; folders on the way are made. */
 void folder_write(const char *folder, const char *name, const void *bytes, size_t len);
 
+/* Reads a text file of less than size bytes, wherever it is. */
+void folder_read(const char *path, char *out, size_t size);
+
 /* Removes it with all that is in it. */
 void folder_remove(const char *folder);
 

@@ -281,6 +281,81 @@ given_no_memory_at_any_point_when_opened_and_fed_then_nothing_is_taken(void **st
     assert_true(n_failed >= 3);
 }
 
+/* A host that sends more in its write: once, as much as fits. */
+struct talkative {
+    kelpie_conn *conn;
+    char text[64];
+    bool has_sent, drops;
+};
+
+static size_t
+talk(void *arg, const void *bytes, size_t len)
+{
+    struct talkative *host = arg;
+
+    strncat(host->text, bytes, len);
+    if (host->drops)
+        kelpie_conn_abort(host->conn);
+    else if (!host->has_sent) {
+        host->has_sent = true;
+        assert_int_equal(kelpie_conn_write(host->conn, "1234567", 7), KELPIE_EFULL);
+        assert_int_equal(kelpie_conn_write(host->conn, "3", 1), 0);
+    }
+    return len;
+}
+
+static kelpie_conn *
+open_talkative(struct server_kit *kit, struct talkative *host)
+{
+    static const struct kelpie_transport talking = {.size = sizeof(talking),
+                                                    .write = talk};
+    struct kelpie_options options = KELPIE_OPTIONS_INIT;
+
+    options.max_outbox = 10;
+    options.max_message = 10;
+    sv_start(kit, &options, NULL);
+    assert_int_equal(kelpie_detached(kit->k, NULL, &talking, host, &host->conn), 0);
+    sv_step(kit);
+    return host->conn;
+}
+
+static void
+given_a_host_that_sends_in_its_write_when_flushed_then_nothing_is_written_twice(
+    void **state)
+{
+    struct server_kit kit;
+    struct talkative host = {.text = ""};
+
+    (void)state;
+    kelpie_conn *conn = open_talkative(&kit, &host);
+    assert_int_equal(kelpie_conn_write(conn, "1111", 4), 0);
+    assert_int_equal(kelpie_conn_write(conn, "22222222", 8), 0); /* the 1111 go first */
+
+    steps(&kit, 2);
+
+    assert_string_equal(host.text, "1111322222222");
+    assert_int_equal(kelpie_conn_queued(conn), 0);
+    sv_stop(&kit);
+}
+
+static void
+given_a_host_that_aborts_in_its_write_when_flushed_then_it_is_gone(void **state)
+{
+    struct server_kit kit;
+    struct talkative host = {.drops = true};
+
+    (void)state;
+    kelpie_conn *conn = open_talkative(&kit, &host);
+    assert_int_equal(kelpie_conn_write(conn, "1111", 4), 0);
+    assert_int_equal(kelpie_conn_write(conn, "22222222", 8), KELPIE_ECLOSED);
+
+    steps(&kit, 2);
+
+    assert_string_equal(host.text, "1111");
+    assert_int_equal(sv_stats(&kit).clients, 0);
+    sv_stop(&kit);
+}
+
 int
 main(void)
 {
@@ -296,6 +371,10 @@ main(void)
         cmocka_unit_test(
             given_a_clock_of_the_host_when_it_moves_an_hour_then_a_sleeper_wakes),
         cmocka_unit_test(given_a_clock_that_stands_when_a_handler_spins_then_it_is_ended),
+        cmocka_unit_test(
+            given_a_host_that_sends_in_its_write_when_flushed_then_nothing_is_written_twice),
+        cmocka_unit_test(
+            given_a_host_that_aborts_in_its_write_when_flushed_then_it_is_gone),
         cmocka_unit_test(
             given_no_memory_at_any_point_when_opened_and_fed_then_nothing_is_taken),
     };

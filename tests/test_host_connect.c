@@ -174,6 +174,7 @@ given_a_server_when_the_host_connects_then_its_own_handlers_get_the_answers(void
     wait_for(&host, host.messages, "hello;");
 
     assert_int_equal(sv_stats(&host.kit).clients, 1);
+    assert_int_equal(sv_stats(&host.kit).outbound, 1);
     assert_int_equal(kelpie_conns(host.kit.k, NULL, 0), 1);
     assert_null(kelpie_client(host.kit.k, kelpie_conn_number(host.conn)));
     assert_ptr_equal(kelpie_find(host.kit.k, kelpie_conn_id(host.conn)), host.conn);
@@ -376,6 +377,8 @@ given_what_cannot_be_meant_when_the_host_connects_then_nothing_has_begun(void **
     }
     assert_int_equal(kelpie_connect(host.kit.k, NULL, "127.0.0.1:9", NULL, NULL),
                      KELPIE_EMISUSE);
+    assert_int_equal(sv_stats(&host.kit).outbound_full, 1);
+    assert_true(sv_expect_log(&host.kit, "connect: max_outbound is reached"));
     sv_stop(&host.kit);
     assert_int_equal(host.n_results, 0);
 }

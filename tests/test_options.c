@@ -18,6 +18,7 @@
 #include "daemon/options.c"
 #include "daemon/settings.c"
 #include "daemon/values.c"
+#include "folder_kit.h"
 
 #define MAX_WORDS 16
 
@@ -390,12 +391,8 @@ static char *
 read_struct(void)
 {
     static char text[1 << 17];
-    FILE *file = fopen(KELPIE_SOURCE_DIR "/include/kelpie.h", "r");
 
-    assert_non_null(file);
-    size_t len = fread(text, 1, sizeof(text) - 1, file);
-    assert_int_equal(fclose(file), 0);
-    assert_in_range(len, 1, sizeof(text) - 2);
+    folder_read(KELPIE_SOURCE_DIR "/include/kelpie.h", text, sizeof(text));
     char *start = strstr(text, "struct kelpie_options {");
     assert_non_null(start);
     start += strlen("struct kelpie_options {");

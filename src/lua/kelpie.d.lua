@@ -278,6 +278,8 @@ function timer:cancel() end
 ---@field outbox_full integer sends that failed with "full"
 ---@field script_killed integer connections closed because their handlers were ended too often
 ---@field spawn_full integer calls of kelpie.spawn that failed with "full"
+---@field outbound integer connections that scripts have opened, now
+---@field outbound_full integer calls of kelpie.connect that failed with "full"
 
 -- ---- the module -----------------------------------------------------------------------------
 

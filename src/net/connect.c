@@ -22,6 +22,7 @@
 
 #include "conns.h"
 #include "kelpie.h"
+#include "limit.h"
 
 /* ---- addresses --------------------------------------------------------------------- */
 
@@ -307,8 +308,12 @@ begin(struct kp_connect *connect, const struct kp_address *address,
     uint64_t longest_ns = KP_NEVER - 1 - now_ns;
 
     int rc = kp_conns_reserve(net, &connect->number);
+    if (rc == -ENOSPC) {
+        kp_limit_hit(net, KP_LIMIT_OUTBOUND, NULL, NULL);
+        return KELPIE_EFULL;
+    }
     if (rc < 0)
-        return rc == -ENOSPC ? KELPIE_EFULL : rc;
+        return rc;
     rc = host->name[0] != '\0' ? start_lookup(connect, host)
                                : try_address(connect, &address->addr.any, address->len);
     if (rc < 0)

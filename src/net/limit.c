@@ -42,6 +42,8 @@ static const struct {
                         KELPIE_LOG_WARN, COUNTER(script_killed)},
     [KP_LIMIT_SPAWN] = {"kelpie.spawn: too many functions have not ended",
                         KELPIE_LOG_WARN, COUNTER(spawn_full)},
+    [KP_LIMIT_OUTBOUND] = {"connect: max_outbound is reached", KELPIE_LOG_WARN,
+                           COUNTER(outbound_full)},
 };
 
 void

@@ -18,6 +18,7 @@ enum kp_limit {
     KP_LIMIT_OUTBOX,   /* max_outbox: a send has failed */
     KP_LIMIT_KILLS,    /* its handler was ended too often: closed */
     KP_LIMIT_SPAWN,    /* too many functions have not ended: kelpie.spawn has failed */
+    KP_LIMIT_OUTBOUND, /* max_outbound: a connect has failed */
     KP_N_LIMITS,
 };
 

@@ -130,7 +130,7 @@ struct kp_net {
         uint64_t accept_pauses;
         uint64_t refused_clients, refused_per_ip;
         uint64_t idle_timeouts, frame_timeouts, too_long, protocol_errors;
-        uint64_t outbox_full, script_killed, spawn_full;
+        uint64_t outbox_full, script_killed, spawn_full, outbound_full;
     } counters;
 };
 

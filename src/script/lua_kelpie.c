@@ -313,6 +313,7 @@ static const struct {
     COUNTER(frame_timeouts),  COUNTER(too_long),
     COUNTER(protocol_errors), COUNTER(outbox_full),
     COUNTER(script_killed),   COUNTER(spawn_full),
+    COUNTER(outbound),        COUNTER(outbound_full),
 #undef COUNTER
 };
 

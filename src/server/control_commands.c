@@ -84,6 +84,8 @@ static const struct number numbers[] = {
     NUMBER(outbox_full),
     NUMBER(script_killed),
     NUMBER(spawn_full),
+    NUMBER(outbound),
+    NUMBER(outbound_full),
 };
 
 static uint64_t

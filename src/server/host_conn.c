@@ -109,13 +109,13 @@ int
 kelpie_conn_set_framing(kelpie_conn *conn, const char *framing)
 {
     struct kp_framing parsed;
+
+    if (conn == NULL || !kp_conn_is_open(conn))
+        return KELPIE_ECLOSED;
     int rc =
         kp_server_read_framing(server_of(conn->net), &parsed, framing, conn->max_message);
-
     if (rc < 0)
         return rc;
-    if (!kp_conn_is_open(conn))
-        return KELPIE_ECLOSED;
     parsed.deliver_partial = conn->framing.deliver_partial; /* of the handlers table */
     kp_conn_set_framing(conn, &parsed);
     return 0;

@@ -44,6 +44,8 @@ kelpie_get_stats(const kelpie *k, struct kelpie_stats *stats)
         .outbox_full = net->outbox_full,
         .script_killed = net->script_killed,
         .spawn_full = net->spawn_full,
+        .outbound = k->net.outbound.count,
+        .outbound_full = net->outbound_full,
     };
 
     memcpy(stats, &all, stats->size < sizeof(all) ? stats->size : sizeof(all));
