@@ -123,9 +123,10 @@ int kp_conn_open_outbound(struct kp_net *net, struct kelpie_conn **out, int fd,
 int kp_conn_send(struct kelpie_conn *conn, const struct iovec *parts, int n_parts);
 int kp_conn_write(struct kelpie_conn *conn, const struct iovec *parts, int n_parts);
 
-/* Queues a reference to a chunk that is already wrapped; its creator keeps its own.
+/* Queues a reference to what a chunk, wrapped already, has from start on; its creator keeps
+ * its own.
  * Returns   as kp_conn_write. */
-int kp_conn_write_chunk(struct kelpie_conn *conn, struct kp_chunk *chunk);
+int kp_conn_write_chunk(struct kelpie_conn *conn, struct kp_chunk *chunk, size_t start);
 
 /* Asks for the end: OPEN becomes DRAINING. The first reason stays. reason is copied. */
 void kp_conn_close(struct kelpie_conn *conn, const char *reason);
