@@ -16,7 +16,6 @@
 #include "frame.h"
 
 struct kelpie_conn;
-struct kp_chunk;
 
 /* Numbers of outbound connections have this bit, and a place in net->outbound; they are not
  * numbers of clients. */
