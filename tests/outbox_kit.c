@@ -131,13 +131,13 @@ ok_chunk(struct outbox_kit *f, const void *bytes, size_t len)
 {
     struct iovec one = ok_part(bytes, len);
 
-    return kp_chunk_new(&f->env.mem, &one, 1);
+    return kp_chunk_new(&f->env.mem, &one, 1, 0);
 }
 
 int
 ok_append_chunk(struct outbox_kit *f, struct kp_chunk *chunk)
 {
-    int rc = kp_outbox_append_chunk(&f->outbox, &f->env.mem, chunk);
+    int rc = kp_outbox_append_chunk(&f->outbox, &f->env.mem, chunk, 0);
     if (rc == 0)
         ok_note(f, chunk->bytes, chunk->len);
     return rc;

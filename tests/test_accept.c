@@ -53,20 +53,13 @@ given_a_tcp_listener_when_a_client_connects_then_it_is_announced_with_its_addres
 
 /* A8, C16 */
 static void
-given_an_accepted_socket_when_looked_at_then_its_flags_and_options_are_set(void **state)
+assert_is_prepared(int fd)
 {
-    struct net_kit *kit = *state;
-    struct kp_listener *listener = nk_listen(kit, ":0");
     int value = 0;
     socklen_t len = sizeof(value);
 
-    int peer = nk_connect(listener);
-    assert_true(nk_until(kit, "connect 0"));
-    int fd = kp_conns_client(&kit->net, 0)->source.fd;
-
     assert_true((fcntl(fd, F_GETFL) & O_NONBLOCK) != 0);
     assert_true((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
-    assert_true((fcntl(listener->source.fd, F_GETFD) & FD_CLOEXEC) != 0);
     assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &value, &len), 0);
     assert_true(value != 0);
     assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &value, &len), 0);
@@ -79,7 +72,49 @@ given_an_accepted_socket_when_looked_at_then_its_flags_and_options_are_set(void 
     assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &value, &len), 0);
     assert_int_equal(value, 3);
 #endif
-    close(peer);
+}
+
+/* What the first one has inherited is not asked for again. */
+static void
+given_accepted_sockets_when_looked_at_then_their_flags_and_options_are_set(void **state)
+{
+    struct net_kit *kit = *state;
+    struct kp_listener *listener = nk_listen(kit, ":0");
+
+    int first = nk_connect(listener);
+    assert_true(nk_until(kit, "connect 0"));
+    size_t asked = kit->sys.calls[FAULT_GETSOCKOPT];
+    size_t set = kit->sys.calls[FAULT_SETSOCKOPT];
+    int second = nk_connect(listener);
+    assert_true(nk_until(kit, "connect 1"));
+
+    assert_true((fcntl(listener->source.fd, F_GETFD) & FD_CLOEXEC) != 0);
+    assert_is_prepared(kp_conns_client(&kit->net, 0)->source.fd);
+    assert_is_prepared(kp_conns_client(&kit->net, 1)->source.fd);
+    if (listener->inherits) {
+        assert_int_equal(kit->sys.calls[FAULT_GETSOCKOPT], asked);
+        assert_int_equal(kit->sys.calls[FAULT_SETSOCKOPT], set);
+    }
+    close(first);
+    close(second);
+}
+
+/* A system that does not pass them on: each socket gets its own. */
+static void
+given_options_that_are_not_inherited_when_accepted_then_all_are_set(void **state)
+{
+    struct net_kit *kit = *state;
+    struct kp_listener *listener = nk_listen(kit, ":0");
+
+    for (unsigned i = 0; i < 2; i++) {
+        int off = 0;
+        setsockopt(listener->source.fd, IPPROTO_TCP, TCP_NODELAY, &off, sizeof(off));
+        int peer = nk_connect(listener);
+        assert_true(nk_until(kit, i == 0 ? "connect 0" : "connect 1"));
+        assert_is_prepared(kp_conns_client(&kit->net, i)->source.fd);
+        assert_false(listener->inherits);
+        close(peer);
+    }
 }
 
 /* A3: options of a socket that was reset already fail on some systems. */
@@ -418,7 +453,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(
             given_a_tcp_listener_when_a_client_connects_then_it_is_announced_with_its_address),
-        TEST(given_an_accepted_socket_when_looked_at_then_its_flags_and_options_are_set),
+        TEST(given_accepted_sockets_when_looked_at_then_their_flags_and_options_are_set),
+        TEST(given_options_that_are_not_inherited_when_accepted_then_all_are_set),
         TEST(given_options_that_fail_when_accepted_then_the_connection_works),
         TEST(given_errors_of_single_connections_when_accepting_then_the_listener_goes_on),
         TEST(given_a_storm_of_clients_when_stepping_then_64_are_accepted_a_step),

@@ -115,7 +115,7 @@ given_lengths_that_overflow_when_appended_then_no_memory_and_nothing_is_read(voi
                             ok_part("z", SIZE_MAX)};
 
     int rc = kp_outbox_append(&f->outbox, &f->env.mem, parts, 3);
-    struct kp_chunk *chunk = kp_chunk_new(&f->env.mem, parts, 3);
+    struct kp_chunk *chunk = kp_chunk_new(&f->env.mem, parts, 3, 0);
 
     assert_int_equal(rc, -ENOMEM);
     assert_null(chunk);
@@ -338,7 +338,7 @@ given_a_chunk_when_made_of_parts_then_they_are_joined_and_it_has_one_reference(
     struct outbox_kit *f = *state;
     struct iovec parts[] = {ok_part("one", 3), ok_part(NULL, 0), ok_part(" two", 4)};
 
-    struct kp_chunk *chunk = kp_chunk_new(&f->env.mem, parts, 3);
+    struct kp_chunk *chunk = kp_chunk_new(&f->env.mem, parts, 3, 0);
 
     assert_non_null(chunk);
     assert_int_equal(chunk->refs, 1);
@@ -357,7 +357,7 @@ given_a_chunk_in_many_outboxes_when_all_have_written_it_then_it_is_freed(void **
     struct kp_chunk *chunk = ok_chunk(f, ok_bytes(f, 10000), 10000);
 
     for (int i = 0; i < N; i++)
-        assert_int_equal(kp_outbox_append_chunk(&outboxes[i], &f->env.mem, chunk), 0);
+        assert_int_equal(kp_outbox_append_chunk(&outboxes[i], &f->env.mem, chunk, 0), 0);
     kp_chunk_release(&f->env.mem, chunk);
 
     assert_int_equal(chunk->refs, N);
@@ -378,7 +378,7 @@ given_a_partly_written_chunk_when_others_write_it_then_each_is_at_its_own_place(
     struct kp_outbox other = {0};
     struct kp_chunk *chunk = ok_chunk(f, ok_bytes(f, 1000), 1000);
     assert_int_equal(ok_append_chunk(f, chunk), 0);
-    assert_int_equal(kp_outbox_append_chunk(&other, &f->env.mem, chunk), 0);
+    assert_int_equal(kp_outbox_append_chunk(&other, &f->env.mem, chunk, 0), 0);
     f->sink.takes = 300;
 
     assert_int_equal(ok_flush(f), 300);
@@ -412,10 +412,35 @@ given_a_shared_chunk_when_bytes_are_appended_behind_it_then_the_chunk_is_unchang
 }
 
 static void
+given_a_chunk_that_grows_when_it_is_appended_bit_by_bit_then_one_piece_refers_to_it(
+    void **state)
+{
+    struct outbox_kit *f = *state;
+    struct iovec one = ok_part("line\n", 5);
+    struct kp_chunk *chunk = kp_chunk_new(&f->env.mem, &one, 1, 5 * 100);
+    assert_int_equal(ok_append_chunk(f, chunk), 0);
+    size_t calls = f->mem.calls;
+
+    for (size_t i = 1; i < 100; i++) {
+        assert_true(kp_chunk_extend(chunk, &one, 1, 5));
+        assert_int_equal(kp_outbox_append_chunk(&f->outbox, &f->env.mem, chunk, i * 5),
+                         0);
+        ok_note(f, "line\n", 5);
+    }
+    assert_false(kp_chunk_extend(chunk, &one, 1, 5));
+
+    assert_int_equal(f->mem.calls, calls);
+    assert_int_equal(chunk->refs, 2);
+    ok_flush_all(f);
+    assert_int_equal(f->sink.last_n_iov, 1);
+    kp_chunk_release(&f->env.mem, chunk);
+}
+
+static void
 given_an_empty_chunk_when_appended_then_nothing_is_queued(void **state)
 {
     struct outbox_kit *f = *state;
-    struct kp_chunk *chunk = kp_chunk_new(&f->env.mem, NULL, 0);
+    struct kp_chunk *chunk = kp_chunk_new(&f->env.mem, NULL, 0, 0);
     assert_non_null(chunk);
 
     int rc = ok_append_chunk(f, chunk);
@@ -523,6 +548,8 @@ main(void)
             given_a_partly_written_chunk_when_others_write_it_then_each_is_at_its_own_place),
         TEST(
             given_a_shared_chunk_when_bytes_are_appended_behind_it_then_the_chunk_is_unchanged),
+        TEST(
+            given_a_chunk_that_grows_when_it_is_appended_bit_by_bit_then_one_piece_refers_to_it),
         TEST(given_an_empty_chunk_when_appended_then_nothing_is_queued),
         TEST(given_a_short_chunk_when_the_queue_is_not_empty_then_it_is_copied),
         TEST(

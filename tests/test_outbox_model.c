@@ -67,15 +67,40 @@ append_random(struct outbox_kit *f)
         assert_int_equal(f->outbox.len, before + (rc == 0 ? len : 0));
 }
 
-/* Puts another chunk into a place, or appends the one that is there. */
+/* Appends more to a chunk, if there is room, and that to the outbox. */
+static void
+extend_chunk(struct outbox_kit *f, struct kp_chunk *chunk)
+{
+    size_t start = chunk->len, len = pick_size(f), before = f->outbox.len;
+    struct iovec part = ok_part(ok_bytes(f, len), len);
+
+    if (!kp_chunk_extend(chunk, &part, 1, len)) {
+        assert_true(len > chunk->capacity - start);
+        return;
+    }
+    assert_int_equal(chunk->len, start + len);
+    int rc = kp_outbox_append_chunk(&f->outbox, &f->env.mem, chunk, start);
+    if (rc == 0)
+        ok_note(f, part.iov_base, len);
+    else
+        assert_int_equal(rc, -ENOMEM);
+    assert_int_equal(f->outbox.len, before + (rc == 0 ? len : 0));
+}
+
+/* Puts another chunk into a place, or appends the one that is there, or more of it. */
 static void
 use_chunk(struct outbox_kit *f, struct kp_chunk **chunk)
 {
     if (*chunk == NULL || ok_pick(f, 4) == 0) {
-        size_t len = pick_size(f);
+        size_t len = pick_size(f), room = ok_pick(f, 2) * pick_size(f);
+        struct iovec one = ok_part(ok_bytes(f, len), len);
         if (*chunk != NULL)
             kp_chunk_release(&f->env.mem, *chunk);
-        *chunk = ok_chunk(f, ok_bytes(f, len), len);
+        *chunk = kp_chunk_new(&f->env.mem, &one, 1, len + room);
+        return;
+    }
+    if (ok_pick(f, 2) == 0) {
+        extend_chunk(f, *chunk);
         return;
     }
     size_t refs = (*chunk)->refs, before = f->outbox.len;

@@ -120,6 +120,63 @@ given_members_when_sent_to_then_all_but_one_get_it_and_memory_holds_it_once(void
     end_lobby(&lobby);
 }
 
+/* Sends ten lines; one of them not to the second member, which says something instead. */
+static void
+send_burst(struct lobby *lobby)
+{
+    for (int i = 0; i < 10; i++) {
+        char line[] =
+            "line 0, which is not short at all, but longer than a piece is large";
+        line[5] = (char)('0' + i);
+        assert_int_equal(room_send(lobby->room, line, i == 4 ? lobby->conns[1] : NULL),
+                         i == 4 ? N - 1 : N);
+        if (i == 4)
+            assert_int_equal(nk_send(lobby->conns[1], "own"), 0);
+    }
+}
+
+static void
+hear_burst(struct net_kit *kit, struct lobby *lobby)
+{
+    for (int i = 0; i < N; i++) {
+        const char *heard = nk_hear(kit, lobby->peers[i]);
+        for (int j = 0; j < 10; j++, heard = strchr(heard, '\n') + 1) {
+            assert_int_equal(strncmp(heard, j == 4 && i == 1 ? "own\n" : "line ", 4), 0);
+            if (j != 4 || i != 1)
+                assert_int_equal(heard[5], '0' + j);
+        }
+        assert_string_equal(heard, "");
+    }
+}
+
+/* The first time teaches how much it comes to: from then on there is one chunk for all. */
+static void
+given_many_messages_in_a_step_when_sent_again_then_one_block_and_a_piece_for_each(
+    void **state)
+{
+    struct net_kit *kit = *state;
+    struct lobby lobby = make_lobby(kit);
+
+    for (int i = 0; i < 3; i++) {
+        size_t calls = kit->mem.calls;
+        send_burst(&lobby);
+        calls = kit->mem.calls - calls;
+        if (i > 0)
+            assert_int_equal(calls, 1 + N + 2); /* two more pieces of the second member */
+        nk_settle(kit);
+        hear_burst(kit, &lobby);
+    }
+
+    size_t before = kit->env.mem.used;
+    assert_int_equal(room_send(lobby.room, "one", NULL), N);
+    nk_settle(kit);
+    assert_int_equal(room_send(lobby.room, "another", NULL), N);
+    assert_true(kit->env.mem.used - before < N * 60 + 60); /* no room for more is kept */
+    nk_settle(kit);
+    assert_int_equal(kit->env.mem.used, before);
+    end_lobby(&lobby);
+}
+
 static void
 given_members_with_several_framings_when_sent_to_then_each_gets_its_own(void **state)
 {
@@ -334,6 +391,8 @@ main(void)
         TEST(
             given_a_connection_when_it_joins_and_leaves_then_the_room_lives_with_its_members),
         TEST(given_members_when_sent_to_then_all_but_one_get_it_and_memory_holds_it_once),
+        TEST(
+            given_many_messages_in_a_step_when_sent_again_then_one_block_and_a_piece_for_each),
         TEST(given_members_with_several_framings_when_sent_to_then_each_gets_its_own),
         TEST(given_bytes_when_written_to_a_room_then_they_are_not_wrapped),
         TEST(given_a_member_with_a_full_outbox_when_sent_to_then_it_is_skipped),

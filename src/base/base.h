@@ -11,6 +11,9 @@
 #define KP_MUST_CHECK         __attribute__((warn_unused_result))
 #define KP_PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))
 
+/* A function for the rare case, kept out of the way of the one that calls it. */
+#define KP_SELDOM __attribute__((cold, noinline))
+
 /* From a pointer to a member to the struct that holds it. */
 #define kp_container_of(ptr, type, member)                                               \
  ((type *)(void *)((char *)(ptr)-offsetof(type, member)))

@@ -127,7 +127,6 @@ deliver(struct kp_loop *loop, const struct kevent *entry)
     } else {
         event.eof = (entry->flags & EV_EOF) != 0;
         event.error = event.eof ? (int)entry->fflags : 0;
-        event.data = source->mode[filter] == KP_LEVEL ? (int64_t)entry->data : 0;
     }
     source->fn(source->arg, &event);
 }

@@ -31,7 +31,6 @@ struct kp_event {
     bool eof;  /* EV_EOF: the peer ended; there may still be data to read */
     int error; /* 0, or an errno: of the connection (EV_EOF) or of the watch itself */
     bool watch_failed; /* the kernel refused the watch, with `error` */
-    int64_t data;      /* as kqueue(2); 0 for connections */
     unsigned fflags;   /* NOTE_* of KP_VNODE */
 };
 

@@ -6,6 +6,17 @@
  * there is one chunk for each framing met; should more than KP_CAST_COPIES alternate, the
  * last one is made anew, which is slower but not wrong.
  *
+ * A burst is what is cast to the same ones, one message after the other, in one step. Its
+ * messages are joined in one chunk, so that each outbox has one piece of it and not one for
+ * each message:
+ *
+ *     chunk      [ first | second | third | room ... ]
+ *     outbox 1   refers to all of it; 2 as well; 3, which did not get the second, has two pieces
+ *
+ * How large the chunk is to be is learned from the burst before: alone, a message gets no
+ * more than it needs. A burst that outgrows its chunk goes on in one that is as large as all
+ * before it. kp_cast_settle ends it before the outboxes are written.
+ *
  * Casting only queues. No handler runs and no connection is freed inside, so whoever walks
  * a list of connections may simply walk it: who left is no longer in it, who joins later
  * was not. Memory that lacks for one outbox costs that one connection the message, like a
@@ -17,21 +28,106 @@
 
 #include "wrap.h"
 
+/* Messages beyond this are not joined: writing them costs more than their pieces. */
+#define BURST_MAX 16384
+
+/* ---- bursts ---- */
+
+static void
+let_go(struct kp_net *net, struct kp_chunk **chunk)
+{
+    if (*chunk != NULL)
+        kp_chunk_release(&net->env->mem, *chunk);
+    *chunk = NULL;
+}
+
+void
+kp_cast_settle(struct kp_net *net)
+{
+    struct kp_burst *burst = &net->burst;
+
+    let_go(net, &burst->chunk);
+    if (burst->n_casts > 0)
+        burst->expected = burst->n_casts > 1 ? burst->len : 0;
+    burst->len = 0;
+    burst->n_casts = 0;
+}
+
+static bool
+is_same(const struct kp_burst *burst, const struct kp_cast *cast,
+        const struct kp_framing *framing)
+{
+    return burst->to == cast->to && burst->wrap == cast->wrap &&
+           (!cast->wrap || kp_framing_equal(&burst->framing, framing));
+}
+
+/* Makes it the burst of this cast: the one that goes on, or another one. */
+static struct kp_burst *
+choose_burst(const struct kp_cast *cast, const struct kp_framing *framing)
+{
+    struct kp_burst *burst = &cast->net->burst;
+
+    if (is_same(burst, cast, framing))
+        return burst;
+    let_go(cast->net, &burst->chunk);
+    *burst = (struct kp_burst){.to = cast->to, .framing = *framing, .wrap = cast->wrap};
+    return burst;
+}
+
+/* How large a chunk is to be that begins with len bytes of a burst. */
+static size_t
+choose_capacity(const struct kp_burst *burst, size_t len)
+{
+    size_t want = burst->n_casts > 0 ? burst->len + len : burst->expected;
+
+    return len > BURST_MAX ? len : want < BURST_MAX ? want : BURST_MAX;
+}
+
+/* Stores a message behind what was cast before it, or in a chunk of its own. */
 static int
-make_chunk(struct kp_cast *cast, const struct kp_framing *framing, struct kp_chunk **out)
+store(struct kp_cast *cast, const struct kp_framing *framing, const struct kp_wrap *wrap,
+      struct kp_cast_copy *out)
+{
+    struct kp_burst *burst = choose_burst(cast, framing);
+    struct kp_chunk *chunk = burst->chunk;
+    size_t start = chunk != NULL ? chunk->len : 0;
+
+    if (chunk == NULL || !kp_chunk_extend(chunk, wrap->parts, wrap->n_parts, wrap->len)) {
+        start = 0;
+        chunk = kp_chunk_new(&cast->net->env->mem, wrap->parts, wrap->n_parts,
+                             choose_capacity(burst, wrap->len));
+        if (chunk == NULL)
+            return -ENOMEM;
+        let_go(cast->net, &burst->chunk);
+        burst->chunk = chunk;
+    }
+    chunk->refs++;
+    burst->len += wrap->len;
+    burst->n_casts++;
+    out->chunk = chunk;
+    out->start = start;
+    return 0;
+}
+
+/* ---- copies ---- */
+
+static int
+make_copy(struct kp_cast *cast, const struct kp_framing *framing,
+          struct kp_cast_copy *out)
 {
     struct kp_mem *mem = &cast->net->env->mem;
     struct kp_wrap wrap;
 
-    *out = NULL;
-    int rc = kp_wrap_init(&wrap, mem, framing, cast->parts, cast->n_parts);
+    *out = (struct kp_cast_copy){.framing = *framing};
+    int rc =
+        kp_wrap_init(&wrap, mem, cast->wrap ? framing : NULL, cast->parts, cast->n_parts);
     if (rc == KELPIE_EPROTO || rc == KELPIE_EFULL)
         return 0;
     if (rc < 0)
         return rc;
-    *out = kp_chunk_new(mem, wrap.parts, wrap.n_parts);
+    rc = store(cast, framing, &wrap, out);
     kp_wrap_clear(&wrap, mem);
-    return *out != NULL ? 0 : -ENOMEM;
+    return rc;
 }
 
 static struct kp_cast_copy *
@@ -43,22 +139,22 @@ find_copy(struct kp_cast *cast, const struct kp_framing *framing)
     return NULL;
 }
 
-static int
+/* Makes the bytes for another framing: once for most casts. */
+static KP_SELDOM int
 add_copy(struct kp_cast *cast, const struct kp_framing *framing,
          struct kp_cast_copy **out)
 {
-    struct kp_chunk *chunk;
+    struct kp_cast_copy copy;
 
-    int rc = make_chunk(cast, cast->wrap ? framing : NULL, &chunk);
+    int rc = make_copy(cast, framing, &copy);
     if (rc < 0)
         return rc;
     if (cast->n_copies < KP_CAST_COPIES)
         cast->n_copies++;
-    else if (cast->copies[KP_CAST_COPIES - 1].chunk != NULL)
-        kp_chunk_release(&cast->net->env->mem, cast->copies[KP_CAST_COPIES - 1].chunk);
+    else
+        let_go(cast->net, &cast->copies[KP_CAST_COPIES - 1].chunk);
     *out = &cast->copies[cast->n_copies - 1];
-    (*out)->framing = *framing;
-    (*out)->chunk = chunk;
+    **out = copy;
     return 0;
 }
 
@@ -73,12 +169,10 @@ kp_cast_to(struct kp_cast *cast, struct kelpie_conn *conn)
         if (rc < 0)
             return rc;
     }
-    if (copy->chunk == NULL || kp_conn_write_chunk(conn, copy->chunk) < 0) {
+    if (copy->chunk == NULL || kp_conn_write_chunk(conn, copy->chunk, copy->start) < 0) {
         cast->net->counters.broadcast_skipped++;
         return 0;
     }
-    if (cast->wrap)
-        cast->net->counters.messages_out++;
     cast->taken++;
     return 0;
 }
@@ -86,8 +180,9 @@ kp_cast_to(struct kp_cast *cast, struct kelpie_conn *conn)
 void
 kp_cast_end(struct kp_cast *cast)
 {
+    if (cast->wrap && cast->taken > 0) /* a room may have survived its net */
+        cast->net->counters.messages_out += (uint64_t)cast->taken;
     for (int i = 0; i < cast->n_copies; i++)
-        if (cast->copies[i].chunk != NULL)
-            kp_chunk_release(&cast->net->env->mem, cast->copies[i].chunk);
+        let_go(cast->net, &cast->copies[i].chunk);
     cast->n_copies = 0;
 }

@@ -14,6 +14,7 @@
 /* Start with a zeroed cast whose first group is set; kp_cast_end releases it. */
 struct kp_cast {
     struct kp_net *net;
+    const void *to;            /* whom: any pointer that stands for them, not NULL */
     const struct iovec *parts; /* borrowed until kp_cast_end */
     int n_parts;
     bool wrap; /* a message, which every connection gets in its own framing */
@@ -22,6 +23,7 @@ struct kp_cast {
     struct kp_cast_copy {
         struct kp_framing framing;
         struct kp_chunk *chunk; /* NULL: it cannot be written in this framing */
+        size_t start;           /* where it is in the chunk: to its end */
     } copies[KP_CAST_COPIES];
     int n_copies;
 };
@@ -31,5 +33,8 @@ struct kp_cast {
  * Returns   0, also when this connection was skipped; -ENOMEM. */
 int kp_cast_to(struct kp_cast *cast, struct kelpie_conn *conn) KP_MUST_CHECK;
 void kp_cast_end(struct kp_cast *cast);
+
+/* What was cast is about to be written: what is cast from now on does not continue it. */
+void kp_cast_settle(struct kp_net *net);
 
 #endif

@@ -25,7 +25,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "conn_clock.h"
@@ -33,6 +32,7 @@
 #include "conn_write.h"
 #include "conns.h"
 #include "ip_limit.h"
+#include "listener.h"
 #include "sockopt.h"
 #include "transport.h"
 
@@ -53,9 +53,15 @@ kp_conn_state_str(enum kp_conn_state state)
 static void
 set_reason(struct kelpie_conn *conn, const char *reason)
 {
-    if (conn->reason[0] == '\0' && reason != conn->reason)
-        snprintf(conn->reason, sizeof(conn->reason), "%s",
-                 reason != NULL && reason[0] != '\0' ? reason : "closed");
+    size_t len;
+
+    if (conn->reason[0] != '\0' || reason == conn->reason)
+        return;
+    if (reason == NULL || reason[0] == '\0')
+        reason = "closed";
+    len = strnlen(reason, sizeof(conn->reason) - 1);
+    memcpy(conn->reason, reason, len);
+    conn->reason[len] = '\0';
 }
 
 static void
@@ -189,7 +195,8 @@ kp_conn_open(struct kp_net *net, struct kelpie_conn **out, int fd,
         return rc;
     }
     if (fd >= 0)
-        kp_sockopt_tune(&net->env->sys, fd, peer);
+        kp_sockopt_tune(&net->env->sys, fd, peer,
+                        listener != NULL ? &listener->inherits : NULL);
     kp_list_append(&net->fresh, &conn->work);
     net->counters.accepted++;
     kp_log_write(&net->env->log, KELPIE_LOG_TRACE, "conn %llu: open",
@@ -219,7 +226,7 @@ kp_conn_open_outbound(struct kp_net *net, struct kelpie_conn **out, int fd,
         kp_mem_free(&net->env->mem, conn, sizeof(*conn));
         return rc;
     }
-    kp_sockopt_tune(&net->env->sys, fd, peer);
+    kp_sockopt_tune(&net->env->sys, fd, peer, NULL);
     kp_log_write(&net->env->log, KELPIE_LOG_TRACE, "conn %llu: open, outbound",
                  (unsigned long long)conn->id);
     net->hooks.configure(net->hooks.arg, conn);

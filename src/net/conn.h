@@ -133,9 +133,10 @@ void kp_conn_set_served(struct kelpie_conn *conn, bool served);
 int kp_conn_send(struct kelpie_conn *conn, const struct iovec *parts, int n_parts);
 int kp_conn_write(struct kelpie_conn *conn, const struct iovec *parts, int n_parts);
 
-/* Queues a reference to a chunk that is already wrapped; its creator keeps its own.
+/* Queues a reference to what a chunk, wrapped already, has from start on; its creator keeps
+ * its own.
  * Returns   as kp_conn_write. */
-int kp_conn_write_chunk(struct kelpie_conn *conn, struct kp_chunk *chunk);
+int kp_conn_write_chunk(struct kelpie_conn *conn, struct kp_chunk *chunk, size_t start);
 
 /* Nothing more will be sent: when all that is queued is written the peer is told so. It stays
  * OPEN, and messages that come are delivered. Without a descriptor the peer is not told. */

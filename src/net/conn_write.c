@@ -307,9 +307,19 @@ make_room_in_net(struct kelpie_conn *conn, size_t len)
     return kp_conn_is_open(conn) ? 0 : KELPIE_ECLOSED;
 }
 
-/* Makes len bytes fit under all limits. Returns 0; KELPIE_ECLOSED, KELPIE_EFULL. */
-static int
-make_room(struct kelpie_conn *conn, size_t len)
+static bool
+has_room(const struct kelpie_conn *conn, size_t len)
+{
+    const struct kp_net *net = conn->net;
+    const struct kp_net_limits *limits = &net->limits;
+
+    return len <= limits->max_outbox && conn->outbox.len <= limits->max_outbox - len &&
+           len <= limits->max_outbox_total &&
+           net->outbox_total <= limits->max_outbox_total - len;
+}
+
+static KP_SELDOM int
+write_for_room(struct kelpie_conn *conn, size_t len)
 {
     size_t limit = conn->net->limits.max_outbox;
 
@@ -324,6 +334,14 @@ make_room(struct kelpie_conn *conn, size_t len)
     if (conn->outbox.len > limit - len)
         return KELPIE_EFULL;
     return make_room_in_net(conn, len);
+}
+
+/* Makes len bytes fit under all limits; nearly always they do. Returns 0; KELPIE_ECLOSED,
+ * KELPIE_EFULL. */
+static int
+make_room(struct kelpie_conn *conn, size_t len)
+{
+    return can_send(conn) && has_room(conn, len) ? 0 : write_for_room(conn, len);
 }
 
 /* ---- into the outbox --------------------------------------------------------------- */
@@ -420,12 +438,13 @@ kp_conn_write(struct kelpie_conn *conn, const struct iovec *parts, int n_parts)
 }
 
 int
-kp_conn_write_chunk(struct kelpie_conn *conn, struct kp_chunk *chunk)
+kp_conn_write_chunk(struct kelpie_conn *conn, struct kp_chunk *chunk, size_t start)
 {
-    int rc = make_room(conn, chunk->len);
+    size_t len = chunk->len - start;
+    int rc = make_room(conn, len);
 
-    if (rc < 0 || chunk->len == 0)
+    if (rc < 0 || len == 0)
         return rc;
-    rc = kp_outbox_append_chunk(&conn->outbox, &conn->net->env->mem, chunk);
-    return rc < 0 ? rc : note_queued(conn, chunk->len);
+    rc = kp_outbox_append_chunk(&conn->outbox, &conn->net->env->mem, chunk, start);
+    return rc < 0 ? rc : note_queued(conn, len);
 }

@@ -311,6 +311,7 @@ kp_conns_flush(struct kp_net *net)
 {
     struct kp_node dirty, *node;
 
+    kp_cast_settle(net);
     take_list(&dirty, &net->dirty);
     while ((node = kp_list_pop(&dirty)) != NULL)
         kp_conn_flush_turn(kp_container_of(node, struct kelpie_conn, dirty));
@@ -367,7 +368,8 @@ int
 kp_conns_broadcast(struct kp_net *net, const struct iovec *parts, int n_parts, bool wrap,
                    const struct kelpie_conn *except)
 {
-    struct kp_cast cast = {.net = net, .parts = parts, .n_parts = n_parts, .wrap = wrap};
+    struct kp_cast cast = {
+        .net = net, .to = net, .parts = parts, .n_parts = n_parts, .wrap = wrap};
     struct kelpie_conn *conn;
     size_t cursor = 0;
     int rc = 0;

@@ -18,6 +18,7 @@ struct kp_listener {
     char text[KP_ADDRESS_TEXT_SIZE]; /* the address, for people */
     int port;                        /* 0 for unix sockets */
     bool is_inet;                    /* TCP options apply */
+    bool inherits;                   /* accepted sockets have them; see sockopt.h */
     struct kp_unix_file file;        /* of a unix socket that we made */
 };
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "accept.h"
+#include "cast.h"
 #include "connect.h"
 #include "conns.h"
 #include "listener.h"
@@ -104,6 +105,7 @@ kp_net_clear(struct kp_net *net)
         return;
     kp_listeners_stop(net);
     end_connections(net);
+    kp_cast_settle(net);
     /* Connections know where they came from, so listeners go last. */
     kp_listeners_free(net);
     kp_rooms_detach(net);

@@ -108,6 +108,16 @@ struct kp_net {
     struct kp_node closed; /* on_disconnect is to be asked */
     struct kp_node gone;   /* asked: the descriptor is closed; freed as well if told */
 
+    /* What was cast last in this step, to be continued: see cast.c. */
+    struct kp_burst {
+        const void *to;            /* whom; NULL: nobody yet */
+        struct kp_framing framing; /* of messages */
+        bool wrap;
+        struct kp_chunk *chunk; /* a reference, until kp_cast_settle; or NULL */
+        size_t len, n_casts;    /* what was cast to them, and how often */
+        size_t expected;        /* what it came to the last time, if it was several */
+    } burst;
+
     /* A handler of this step, or of the one before until this one has begun, took long: what
      * is left waits, so that the answers that are queued go out. Set by the script layer. */
     bool is_late;

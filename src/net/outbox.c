@@ -13,10 +13,12 @@
  * moved.
  *
  * A chunk serves all members of a room: each outbox has a piece that refers to it, and the
- * last piece or creator that lets go frees it. A piece behind one that refers starts small
- * again, because no more than its first bytes may ever be used; and a chunk that is shorter
- * than what refers to it is copied when it is not the first in the queue. So an outbox costs
- * a few times the bytes that wait in it, whatever the order of short and shared ones.
+ * last piece or creator that lets go frees it. A chunk may grow at its end while it is shared:
+ * a piece refers to a range of it, and takes in what follows. A piece behind one that refers
+ * starts small again, because no more than its first bytes may ever be used; and a range that
+ * is shorter than what refers to it is copied when it is not the first in the queue. So an
+ * outbox costs a few times the bytes that wait in it, whatever the order of short and shared
+ * ones.
  *
  * Nothing is written here before kp_outbox_flush, but for kp_outbox_send: much at a time goes
  * straight from where it is, and only what the kernel leaves is copied. Nobody is told:
@@ -60,23 +62,34 @@ add_up(const struct iovec *parts, int n_parts, size_t *out)
 /* ---- chunks ---- */
 
 struct kp_chunk *
-kp_chunk_new(struct kp_mem *mem, const struct iovec *parts, int n_parts)
+kp_chunk_new(struct kp_mem *mem, const struct iovec *parts, int n_parts,
+             size_t min_capacity)
 {
     size_t len;
 
     if (!add_up(parts, n_parts, &len))
         return NULL;
-    struct kp_chunk *chunk = kp_mem_alloc(mem, sizeof(*chunk) + len);
+    size_t capacity = len > min_capacity ? len : min_capacity;
+    struct kp_chunk *chunk = kp_mem_alloc(mem, sizeof(*chunk) + capacity);
     if (chunk == NULL)
         return NULL;
-    chunk->refs = 1;
-    chunk->len = 0;
+    *chunk = (struct kp_chunk){.refs = 1, .capacity = capacity};
+    (void)kp_chunk_extend(chunk, parts, n_parts, len); /* there is room */
+    return chunk;
+}
+
+bool
+kp_chunk_extend(struct kp_chunk *chunk, const struct iovec *parts, int n_parts,
+                size_t len)
+{
+    if (len > chunk->capacity - chunk->len)
+        return false;
     for (int i = 0; i < n_parts; i++) {
         if (parts[i].iov_len > 0) /* an empty part may have no address */
             memcpy(chunk->bytes + chunk->len, parts[i].iov_base, parts[i].iov_len);
         chunk->len += parts[i].iov_len;
     }
-    return chunk;
+    return true;
 }
 
 void
@@ -84,7 +97,7 @@ kp_chunk_release(struct kp_mem *mem, struct kp_chunk *chunk)
 {
     assert(chunk->refs > 0);
     if (--chunk->refs == 0)
-        kp_mem_free(mem, chunk, sizeof(*chunk) + chunk->len);
+        kp_mem_free(mem, chunk, sizeof(*chunk) + chunk->capacity);
 }
 
 /* ---- pieces ---- */
@@ -196,14 +209,33 @@ kp_outbox_append(struct kp_outbox *outbox, struct kp_mem *mem, const struct iove
     return 0;
 }
 
+/* Returns whether a few bytes of a chunk are to be copied. Not behind many of another chunk:
+ * then they are likely to be the first of many more. */
+static bool
+is_copied(const struct kp_outbox *outbox, size_t len)
+{
+    const struct kp_piece *last = outbox->last;
+
+    return len <= SHORT_CHUNK && last != NULL &&
+           (last->chunk == NULL || last->end - last->start <= SHORT_CHUNK);
+}
+
 int
 kp_outbox_append_chunk(struct kp_outbox *outbox, struct kp_mem *mem,
-                       struct kp_chunk *chunk)
+                       struct kp_chunk *chunk, size_t start)
 {
-    if (chunk->len == 0)
+    struct kp_piece *last = outbox->last;
+    size_t len = chunk->len - start;
+
+    if (len == 0)
         return 0;
-    if (chunk->len <= SHORT_CHUNK && outbox->first != NULL) {
-        struct iovec part = {.iov_base = chunk->bytes, .iov_len = chunk->len};
+    if (last != NULL && last->chunk == chunk && last->end == start) {
+        last->end = chunk->len;
+        outbox->len += len;
+        return 0;
+    }
+    if (is_copied(outbox, len)) {
+        struct iovec part = {.iov_base = chunk->bytes + start, .iov_len = len};
         return kp_outbox_append(outbox, mem, &part, 1);
     }
     struct kp_piece *piece = piece_new(mem, 0);
@@ -211,9 +243,10 @@ kp_outbox_append_chunk(struct kp_outbox *outbox, struct kp_mem *mem,
         return -ENOMEM;
     chunk->refs++;
     piece->chunk = chunk;
+    piece->start = start;
     piece->end = chunk->len;
     link_last(outbox, piece);
-    outbox->len += chunk->len;
+    outbox->len += len;
     return 0;
 }
 

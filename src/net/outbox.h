@@ -8,6 +8,7 @@
 #ifndef KP_OUTBOX_H
 #define KP_OUTBOX_H
 
+#include <stdbool.h>
 #include <sys/uio.h>
 
 #include "base/mem.h"
@@ -15,10 +16,11 @@
 
 #define KP_OUTBOX_IOVECS 64 /* of one write: all of most outboxes, 1 KiB of stack */
 
-/* A shared block. refs counts the pieces and creators that hold it. */
+/* A shared block. refs counts the pieces and creators that hold it. What is in it does not
+ * change, but more may be appended. */
 struct kp_chunk {
     size_t refs;
-    size_t len;
+    size_t len, capacity; /* of bytes */
     unsigned char bytes[];
 };
 
@@ -29,23 +31,28 @@ struct kp_outbox {
     size_t len; /* bytes queued */
 };
 
-/* Makes a chunk of the given parts, joined.
+/* Makes a chunk of the given parts, joined, with a capacity of at least min_capacity.
  * Returns   NULL when there is no memory.
  * Gives     one reference, for kp_chunk_release. */
-struct kp_chunk *kp_chunk_new(struct kp_mem *mem, const struct iovec *parts,
-                              int n_parts) KP_MUST_CHECK;
+struct kp_chunk *kp_chunk_new(struct kp_mem *mem, const struct iovec *parts, int n_parts,
+                              size_t min_capacity) KP_MUST_CHECK;
 void kp_chunk_release(struct kp_mem *mem, struct kp_chunk *chunk);
+
+/* Appends parts of len bytes in all. Returns whether there was room for them. */
+bool kp_chunk_extend(struct kp_chunk *chunk, const struct iovec *parts, int n_parts,
+                     size_t len);
 
 /* Appends a copy of the parts, all or nothing.
  * Returns   0, -ENOMEM. */
 int kp_outbox_append(struct kp_outbox *outbox, struct kp_mem *mem,
                      const struct iovec *parts, int n_parts) KP_MUST_CHECK;
 
-/* Appends a reference to the whole chunk, or a copy when that is cheaper; the creator keeps
- * its own reference.
+/* Appends a reference to what a chunk has from start on, or a copy when that is cheaper; the
+ * creator keeps its own reference. What follows the last bytes of the outbox in the same chunk
+ * costs nothing.
  * Returns   0, -ENOMEM. */
 int kp_outbox_append_chunk(struct kp_outbox *outbox, struct kp_mem *mem,
-                           struct kp_chunk *chunk) KP_MUST_CHECK;
+                           struct kp_chunk *chunk, size_t start) KP_MUST_CHECK;
 
 /* Writes what the kernel takes with one call, and drops it from the queue. Call it again
  * when it wrote less than was queued: a full window of iovecs, or a full socket. An empty

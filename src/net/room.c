@@ -215,7 +215,7 @@ kp_room_send(struct kelpie_room *room, const struct iovec *parts, int n_parts, b
              const struct kelpie_conn *except)
 {
     struct kp_cast cast = {
-        .net = room->net, .parts = parts, .n_parts = n_parts, .wrap = wrap};
+        .net = room->net, .to = room, .parts = parts, .n_parts = n_parts, .wrap = wrap};
     int rc = 0;
 
     kp_list_each(node, &room->members) {

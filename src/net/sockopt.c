@@ -7,7 +7,8 @@
  * the way. The constants differ between systems: each is used where it exists.
  *
  * Six system calls are much for a connection that lives for one message. So the listener has
- * the options too, and an accepted socket is asked whether it has inherited them.
+ * the options too, and the first sockets that it accepts are asked whether they have inherited
+ * them.
  */
 #include "sockopt.h"
 
@@ -80,15 +81,20 @@ is_tuned(struct kp_sys *sys, int fd)
 }
 
 void
-kp_sockopt_tune(struct kp_sys *sys, int fd, const union kp_peer *peer)
+kp_sockopt_tune(struct kp_sys *sys, int fd, const union kp_peer *peer, bool *inherits)
 {
     bool is_tcp = peer->any.sa_family == AF_INET || peer->any.sa_family == AF_INET6;
 
 #ifdef SO_NOSIGPIPE
     set(sys, fd, SOL_SOCKET, SO_NOSIGPIPE, 1);
 #endif
-    if (is_tcp && !is_tuned(sys, fd))
+    if (!is_tcp || (inherits != NULL && *inherits))
+        return;
+    bool is_done = is_tuned(sys, fd);
+    if (!is_done)
         kp_sockopt_tune_tcp(sys, fd);
+    else if (inherits != NULL)
+        *inherits = true;
 }
 
 void
