@@ -431,7 +431,7 @@ struct kelpie_handlers {
     /* exactly one for each connect; reason is valid until it returns */
     int (*on_disconnect)(kelpie_conn *conn, const char *reason, void *arg);
     int (*on_input)(kelpie *k, const void *line, size_t len, void *arg);
-    /* an outbox that was above soft_outbox, or full, is empty again: go on sending */
+    /* an outbox that was above half of soft_outbox, or full, is empty again: go on sending */
     int (*on_drain)(kelpie_conn *conn, void *arg);
 };
 

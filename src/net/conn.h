@@ -54,7 +54,7 @@ struct kelpie_conn {
     bool host_told : 1;     /* of the server: its C handler has seen the disconnect */
     bool host_done : 1;     /* and kept it from the script */
     bool lingering : 1;     /* SHUT_WR is done */
-    bool over_soft : 1;     /* outbox has no room until on_drain, which is owed */
+    bool over_mark : 1;     /* outbox has no room until on_drain, which is owed */
     bool finishing : 1;     /* nothing more will be sent: SHUT_WR when all is written */
     bool finished : 1;      /* and that is done */
     bool wants : 1;         /* the next message is let through although it is held */

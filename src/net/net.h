@@ -50,7 +50,7 @@ struct kp_net_hooks {
      * handler is suspended): who waits for a message need not wait any more. Once, and
      * once more for each kp_conn_want_message that comes after it. */
     void (*on_input_end)(void *arg, struct kelpie_conn *conn);
-    /* The outbox had passed soft_outbox, or was full, and is empty again. */
+    /* The outbox had passed half of soft_outbox, or was full, and is empty again. */
     void (*on_drain)(void *arg, struct kelpie_conn *conn);
     /* It is CLOSED. Returns whether it was told; if not (a handler is suspended), it is
      * asked again after kp_conn_release. Told at most once. */
