@@ -7,8 +7,8 @@
 local native, folder = ...
 
 local test = {}
-local Server, Conn = {}, {}
-Server.__index, Conn.__index = Server, Conn
+local Server, Upstream, Conn = {}, {}, {}
+Server.__index, Upstream.__index, Conn.__index = Server, Upstream, Conn
 local started = {} -- servers of the test that runs
 
 local function quote(text)
@@ -67,6 +67,27 @@ function Server:connect(listener)
    end
    self.world:run()
    return setmetatable({ world = self.world, id = id, waiting = "" }, Conn)
+end
+
+-- Something that the script can connect to: it listens at that address from now on. All other
+-- connections of the script are refused.
+function Server:upstream(address)
+   local index = self.world:upstream(address, true)
+   return setmetatable({ world = self.world, address = address, index = index }, Upstream)
+end
+
+-- The connection that the script has made and nobody has accepted yet, the first of them.
+function Upstream:accept()
+   local id = self.world:accept(self.index)
+   if not id then
+      error("nobody has connected to " .. self.address, 2)
+   end
+   return setmetatable({ world = self.world, id = id, waiting = "" }, Conn)
+end
+
+-- It listens no more; connections stay.
+function Upstream:close()
+   self.world:upstream(self.address, false)
 end
 
 -- Lets time pass, timer by timer.
@@ -201,6 +222,13 @@ function Conn:expect_nothing(note)
    local text = pending(self)
    if text ~= "" then
       error(with(note, "expected nothing\n     got: " .. quote((around(text, 1)))), 2)
+   end
+end
+
+-- The script sends nothing more: it has finished or closed.
+function Conn:expect_eof(note)
+   if not self.world:finished(self.id) then
+      error(with(note, "expected the end of what is sent, it may go on"), 2)
    end
 end
 

@@ -107,7 +107,7 @@ const char *kp_conn_state_str(enum kp_conn_state state);
 int kp_conn_open(struct kp_net *net, struct kelpie_conn **out, int fd,
                  const union kp_peer *peer, struct kp_listener *listener) KP_MUST_CHECK;
 
-/* Makes an outbound connection of a connected, nonblocking socket. It is not announced and
+/* Makes an outbound connection of a connected, nonblocking socket (-1: none). It is not announced and
  * held for good, so its messages wait to be wanted; at the end of its input it is closed.
  * number comes from kp_conns_reserve.
  * Calls     hooks.configure.
@@ -129,7 +129,7 @@ int kp_conn_write(struct kelpie_conn *conn, const struct iovec *parts, int n_par
 int kp_conn_write_chunk(struct kelpie_conn *conn, struct kp_chunk *chunk);
 
 /* Nothing more will be sent: when all that is queued is written the peer is told so. It stays
- * OPEN, and messages that come are delivered. Without a descriptor the peer is not told. */
+ * OPEN, and messages that come are delivered. */
 void kp_conn_finish(struct kelpie_conn *conn);
 
 /* Asks for the end: OPEN becomes DRAINING. The first reason stays. reason is copied. */

@@ -185,9 +185,7 @@ go_on_finishing(struct kelpie_conn *conn)
     if (conn->outbox.len > 0 || conn->finished || conn->error != 0)
         return;
     conn->finished = true;
-    if (conn->detached != NULL)
-        return;
-    int rc = kp_sys_shutdown(&conn->net->env->sys, conn->source.fd, SHUT_WR);
+    int rc = kp_transport_finish(conn);
     if (rc < 0)
         kp_conn_drop(conn, kp_conn_error_reason(-rc), false);
 }
