@@ -107,7 +107,7 @@ const char *kp_conn_state_str(enum kp_conn_state state);
 int kp_conn_open(struct kp_net *net, struct kelpie_conn **out, int fd,
                  const union kp_peer *peer, struct kp_listener *listener) KP_MUST_CHECK;
 
-/* Makes an outbound connection of a connected, nonblocking socket (-1: none). It is not announced and
+/* Makes an outbound connection of a connected, nonblocking socket. It is not announced and
  * held for good, so its messages wait to be wanted; at the end of its input it is closed.
  * number comes from kp_conns_reserve.
  * Calls     hooks.configure.
