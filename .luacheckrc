@@ -18,7 +18,6 @@ for _, library in ipairs({ "coroutine", "math", "string", "table", "utf8" }) do
 end
 files["scripts"] = { std = "kelpie" }
 files["examples"] = { std = "kelpie" }
-files["examples/*_test.lua"] = { std = "lua54" }
 files["tests/bench/scripts"] = { std = "kelpie" }
 
 -- Definitions for editors: functions without a body, tables that nobody reads, parameters with

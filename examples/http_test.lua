@@ -236,20 +236,4 @@ function tests.who_reads_late_gets_every_answer()
    end
 end
 
--- Requests with a few bytes changed: whatever comes of them, the server goes on.
-function tests.damaged_requests_never_raise()
-   local text = CHUNKED .. "3\r\nabc\r\n0\r\n\r\n" .. "GET /static/%70age.html HTTP/1.1\r\nHost: b\r\n"
-      .. "Content-Length: 2\r\n\r\nok" .. "OPTIONS * HTTP/1.1\r\nHost: c\r\nExpect: 100-continue\r\n\r\n"
-   local server = test.start("http.lua")
-   for _ = 1, tonumber(os.getenv("KELPIE_ROUNDS")) or 1000 do -- by hand: more, with another KELPIE_SEED
-      local c = server:connect()
-      c:write(test.damage(text))
-      if not c:skip():find("Connection: close", 1, true) then
-         c:eof()
-      end
-      c:expect_closed()
-   end
-   expect(server, "200", GET)
-end
-
 return tests

@@ -28,8 +28,8 @@ debian() {
     if [ "$purpose" = test ]; then
         wanted="$wanted libcmocka-dev clang clang-format libclang-rt-14-dev lua-check binutils
                 pkg-config netcat-openbsd ncat socat inetutils-telnet procps npm mandoc
-                ii mosquitto-clients redis-tools curl wrk
-                libuv1-dev libevent-dev lua5.4 lua-cjson lua-lpeg redis-server"
+                ii mosquitto-clients redis-server redis-tools curl wrk
+                libuv1-dev libevent-dev lua5.4 lua-cjson lua-lpeg"
     fi
     missing=""
     for package in $wanted; do

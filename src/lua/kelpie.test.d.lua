@@ -108,10 +108,4 @@ local test = {}
 ---@return kelpie.test.server
 function test.start(script) end
 
----Changes a few bytes at random: in each run the same ones, those of $KELPIE_SEED or 1. For
----tests that no input makes a handler raise.
----@param bytes string
----@return string damaged
-function test.damage(bytes) end
-
 return test

@@ -241,20 +241,6 @@ function Conn:expect_closed(reason, note)
    end
 end
 
--- ---- odd input ----------------------------------------------------------------------------
-
-local ODD = "\r\n\0\255\127 \"'*$:;,/.-+%{}[]\\0123456789"
-
--- The bytes with a few of them changed, gone or new, at random.
-function test.damage(bytes)
-   for _ = 1, math.random(4) do
-      local at, from = math.random(#bytes + 1), math.random(2) == 1 and ODD or bytes .. "\n"
-      local place = math.random(#from)
-      bytes = bytes:sub(1, at - 1) .. from:sub(place, place) .. bytes:sub(at + math.random(0, 2))
-   end
-   return bytes
-end
-
 -- ---- running -------------------------------------------------------------------------------
 
 local count, failed = 0, 0
@@ -279,7 +265,6 @@ local function finish()
 end
 
 local function run(name, fn, ...)
-   math.randomseed(tonumber(os.getenv("KELPIE_SEED")) or 1) -- what is random is the same again
    local ok, why = xpcall(fn, function(message)
       return type(message) == "string" and message or debug.traceback(tostring(message), 2)
    end, ...)
