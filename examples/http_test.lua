@@ -236,4 +236,27 @@ function tests.who_reads_late_gets_every_answer()
    end
 end
 
+-- Requests with a few bytes changed: whatever comes of them, the server goes on.
+function tests.damaged_requests_never_raise()
+   local text = CHUNKED .. "3\r\nabc\r\n0\r\n\r\n" .. "GET /static/%70age.html HTTP/1.1\r\nHost: b\r\n"
+      .. "Content-Length: 2\r\n\r\nok" .. "OPTIONS * HTTP/1.1\r\nHost: c\r\nExpect: 100-continue\r\n\r\n"
+   local pool = "\r\n :;%/.,0123456789AZaz\0\1\127\255"
+   local server = test.start("http.lua")
+   math.randomseed(1)
+   for _ = 1, 1000 do
+      local damaged = text
+      for _ = 1, math.random(4) do
+         local at, with = math.random(#damaged), math.random(#pool)
+         damaged = damaged:sub(1, at - 1) .. pool:sub(with, with) .. damaged:sub(at + math.random(0, 2))
+      end
+      local c = server:connect()
+      c:write(damaged)
+      if not c:skip():find("Connection: close", 1, true) then
+         c:eof()
+      end
+      c:expect_closed()
+   end
+   expect(server, "200", GET)
+end
+
 return tests
