@@ -6,9 +6,8 @@
 --
 -- Edit this file while the benchmark runs, `kelpie reload`: no client notices. Bytes are read
 -- as they come ("raw"), all complete commands among them are run, and their answers are written
--- together: that makes pipelining fast. A client that asks for more than it reads is not asked
--- to go: its next commands wait until it has read. All of that is in conn.data, so a reload may
--- come at any moment.
+-- together: that makes pipelining fast. The next commands of a client that asks for more than it
+-- reads wait until it has read. All of that is in conn.data, so a reload may come at any moment.
 --
 --    redis/resp.lua     the protocol            redis/db.lua      the data, kept across reloads
 --    redis/values.lua   commands about keys     redis/glob.lua    patterns of KEYS

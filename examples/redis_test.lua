@@ -182,6 +182,8 @@ function tests.who_reads_late_gets_every_answer()
          server:reload()
       end
    end
+   server:advance(3600) -- and nobody minds
+   ask(server:connect(), "+PONG\r\n", "PING")
    c:resume()
    local answer = "$1024\r\n" .. ("v"):rep(1024) .. "\r\n"
    for i = 1, 100 do
@@ -203,18 +205,6 @@ function tests.one_answer_may_be_larger_than_the_outbox()
    c:resume()
    c:expect_bytes("*8\r\n" .. ("$500000\r\n" .. ("v"):rep(500000) .. "\r\n"):rep(8) .. "+OK\r\n")
    c:expect_closed("quit")
-end
-
-function tests.who_never_reads_is_closed_as_a_slow_reader()
-   local c, server = connect()
-   ask(c, "+OK\r\n", "SET", "k", ("v"):rep(100000))
-   c:pause()
-   c:write((command("GET", "k")):rep(100))
-   server:advance(9)
-   server:connect():expect_nothing("another client is served")
-   server:advance(2)
-   c:expect_closed("slow reader")
-   assert(server:errors():find("slow reader", 1, true))
 end
 
 -- ---- what is no command ------------------------------------------------------------------------------
@@ -242,29 +232,6 @@ function tests.what_is_no_protocol_is_answered_once_and_closed()
       c:expect_nothing()
       c:expect_closed("protocol error")
    end
-end
-
--- Commands with a few bytes changed: whatever comes of them, the server goes on.
-function tests.damaged_commands_never_raise()
-   local bytes = command("SET", "k", "12345") .. command("MGET", "a", "b", "c", "d") .. "get 'k'\r\n"
-      .. command("KEYS", "[*") .. command("LRANGE", "l", "0", "-1") .. command("HGETALL", "h")
-   local pool = "\r\n*$0123456789-: \"'\\[]^?AZaz\0\255"
-   local server = test.start("redis.lua")
-   math.randomseed(1)
-   for _ = 1, 1000 do
-      local damaged = bytes
-      for _ = 1, math.random(4) do
-         local at, with = math.random(#damaged), math.random(#pool)
-         damaged = damaged:sub(1, at - 1) .. pool:sub(with, with) .. damaged:sub(at + math.random(0, 2))
-      end
-      local c = server:connect()
-      c:write(damaged)
-      if not c:skip():find("Protocol error", 1, true) then
-         c:eof()
-      end
-      c:expect_closed()
-   end
-   ask(server:connect(), "+PONG\r\n", "PING")
 end
 
 return tests

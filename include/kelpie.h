@@ -119,6 +119,8 @@ typedef void kelpie_log_fn(void *arg, enum kelpie_level level, const char *line,
 /* Takes what a script prints: one line without its newline, control characters escaped. */
 typedef void kelpie_print_fn(void *arg, const char *line, size_t len);
 
+struct kelpie_transport;
+
 /*
  * Options. Start from KELPIE_OPTIONS_INIT; 0 or NULL in a member means its default, which
  * stands behind the colon. -1 in a time limit switches the limit off.
@@ -184,6 +186,14 @@ struct kelpie_options {
      * next timer is. How long a handler may run is measured in real time nevertheless */
     uint64_t (*now_ns)(void *arg);
     void *now_arg;
+
+    /* asked first for each connection that a script opens: NULL. address: as the script wrote
+     * it. Returns 1 for one without a socket, with *out (zeroed but for its size) and
+     * *transport_arg set: opened is called when it is there, the rest is as with
+     * kelpie_detached; 0: it becomes a socket; a negative errno: the script is told that */
+    int (*connect)(void *arg, const char *address, struct kelpie_transport *out,
+                   void **transport_arg);
+    void *connect_arg;
 };
 
 /*
@@ -463,7 +473,7 @@ struct kelpie_handlers {
     /* exactly one for each connect; reason is valid until it returns */
     int (*on_disconnect)(kelpie_conn *conn, const char *reason, void *arg);
     int (*on_input)(kelpie *k, const void *line, size_t len, void *arg);
-    /* an outbox that was above soft_outbox, or full, is empty again: go on sending */
+    /* an outbox that was above half of soft_outbox, or full, is empty again: go on sending */
     int (*on_drain)(kelpie_conn *conn, void *arg);
     /* A reload or roll-back is done, or was rejected: once for each that kelpie_reload,
      * kelpie_rollback, a kelpie_load inside a step, a script, the control socket or
@@ -500,7 +510,7 @@ KELPIE_API int kelpie_conn_send(kelpie_conn *conn, const void *message, size_t l
 KELPIE_API int kelpie_conn_write(kelpie_conn *conn, const void *bytes, size_t len);
 
 /* Nothing more will be sent: when all that is queued is written the peer sees the end of the
- * stream (not through a kelpie_transport). What it sends is delivered as before. */
+ * stream. What it sends is delivered as before. */
 KELPIE_API void kelpie_conn_finish(kelpie_conn *conn);
 
 /* Closes after what is queued is sent. reason is copied (at most 63 bytes); NULL: "closed". */
@@ -602,6 +612,11 @@ struct kelpie_transport {
     /* It has ended (may be NULL). Called once, the last use of arg; from here on the
      * connection must not be used. reason is valid until it returns. */
     void (*closed)(void *arg, const char *reason);
+    /* What was asked of kelpie_options.connect is there (may be NULL): conn may be used from
+     * now on. If the script has given up before, only closed is called. */
+    void (*opened)(void *arg, kelpie_conn *conn);
+    /* Nothing more will be written, though it may still be fed (may be NULL). */
+    void (*finished)(void *arg);
 };
 
 /* Makes a connection without a socket: the host feeds it, and takes its output. Everything

@@ -45,8 +45,8 @@ start(struct net_kit *kit, struct kp_connect **out, int port, int *told)
     struct kp_host host = {.name = ""};
 
     *told = NOT_TOLD;
-    return kp_connect_start(&kit->net, out, &address, &host, 5 * KP_NS_PER_S, note_result,
-                            told);
+    return kp_connect_start(&kit->net, out, "", &address, &host, 5 * KP_NS_PER_S,
+                            note_result, told);
 }
 
 /* Steps until an attempt is over, ten seconds at most. */

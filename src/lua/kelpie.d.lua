@@ -129,9 +129,10 @@ function conn:is_open() end
 ---@return integer bytes 0 for one that is gone
 function conn:queued() end
 
----Tells whether more should be sent now. An outbox that has passed its soft limit (256 KiB), or
----has refused something as "full", has no room until it is empty: then on_drain is called. Who has
----much to send stops when there is no room, and goes on in on_drain.
+---Tells whether more should be sent now. An outbox that has passed half of its soft limit (so
+---128 KiB), or has refused something as "full", has no room until it is empty: then on_drain is
+---called. Who has much to send stops when there is no room, and goes on in on_drain; its outbox
+---does not pass the soft limit then, above which its messages wait, and it can become a slow reader.
 ---@return boolean room false too for one that is closing
 function conn:has_room() end
 
@@ -231,7 +232,7 @@ function timer:cancel() end
 ---@field on_connect? fun(conn: kelpie.conn)
 ---@field on_message? fun(conn: kelpie.conn, message: string)
 ---@field on_disconnect? fun(conn: kelpie.conn, reason: string) exactly once for each on_connect
----@field on_drain? fun(conn: kelpie.conn) an outbox that was above its soft limit, or full, is empty again
+---@field on_drain? fun(conn: kelpie.conn) an outbox that had no room is empty again: see conn:has_room
 ---@field on_adopt? fun(conn: kelpie.conn) once for each live connection after a reload or a roll-back
 ---@field on_input? fun(line: string) a line from the operator's standard input
 ---@field on_error? fun(conn: kelpie.conn?, message: string, traceback: string) a handler raised; conn is nil outside one; it was logged already

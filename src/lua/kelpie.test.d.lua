@@ -14,6 +14,12 @@ local server = {}
 ---@return kelpie.test.conn
 function server:connect(listener) end
 
+---Something that the script can connect to: from now on it listens at that address. What the
+---script connects to besides is refused.
+---@param address string as the script writes it
+---@return kelpie.test.upstream
+function server:upstream(address) end
+
 ---Lets time pass, timer by timer.
 ---@param seconds number
 function server:advance(seconds) end
@@ -31,7 +37,18 @@ function server:printed() end
 ---@return string
 function server:errors() end
 
----A client of one test.
+---A server of one test that the script is a client of.
+---@class kelpie.test.upstream
+local upstream = {}
+
+---Takes the first connection that the script has made and that was not taken yet.
+---@return kelpie.test.conn
+function upstream:accept() end
+
+---It listens no more; its connections stay.
+function upstream:close() end
+
+---A client of one test; or what an upstream has accepted, which is at the other end as well.
 ---@class kelpie.test.conn
 local conn = {}
 
@@ -71,6 +88,10 @@ function conn:expect_match(pattern, note) end
 ---Nothing has come.
 ---@param note? string
 function conn:expect_nothing(note) end
+
+---The script sends nothing more.
+---@param note? string
+function conn:expect_eof(note) end
 
 ---The connection has ended.
 ---@param reason? string

@@ -11,8 +11,8 @@
 local native = ...
 
 local test = {}
-local Server, Conn = {}, {}
-Server.__index, Conn.__index = Server, Conn
+local Server, Upstream, Conn = {}, {}, {}
+Server.__index, Upstream.__index, Conn.__index = Server, Upstream, Conn
 local started = {} -- servers that finish() will end
 local folder -- of the tests that run() is running
 
@@ -159,6 +159,30 @@ function Server:connect(listener)
    return setmetatable({ world = self.world, id = act(self, "connect", name), waiting = "" }, Conn)
 end
 
+-- Something that the script can connect to: it listens at that address from now on. All other
+-- connections of the script are refused.
+function Server:upstream(address)
+   check(self, Server)
+   local index = ask(self, "upstream", text_of("address", address), true)
+   return setmetatable({ world = self.world, address = address, index = index }, Upstream)
+end
+
+-- The connection that the script has made and nobody has accepted yet, the first of them.
+function Upstream:accept()
+   check(self, Upstream)
+   local id = ask(self, "accept", self.index)
+   if not id then
+      raise("nobody has connected to " .. self.address)
+   end
+   return setmetatable({ world = self.world, id = id, waiting = "" }, Conn)
+end
+
+-- It listens no more; connections stay.
+function Upstream:close()
+   check(self, Upstream)
+   ask(self, "upstream", self.address, false)
+end
+
 -- Lets time pass, timer by timer.
 function Server:advance(seconds)
    check(self, Server)
@@ -289,6 +313,14 @@ function Conn:expect_nothing(note)
    local text = pending(self)
    if text ~= "" then
       fail("expected nothing\n     got: " .. quote((around(text, 1))), note)
+   end
+end
+
+-- The script sends nothing more: it has finished or closed.
+function Conn:expect_eof(note)
+   check(self, Conn)
+   if not ask(self, "finished", self.id) then
+      fail("expected the end of what is sent, it may go on", note)
    end
 end
 

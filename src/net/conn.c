@@ -162,7 +162,7 @@ acquire(struct kelpie_conn *conn, int fd)
     rc = fd < 0 ? 0 : kp_loop_add(net->loop, &conn->source, fd, on_conn_event, conn);
     if (rc < 0)
         goto fail_leave;
-    if (conn->outbound)
+    if (conn->outbound && fd >= 0)
         rc = kp_loop_watch(net->loop, &conn->source, KP_READ, KP_EDGE, 0);
     if (rc == 0)
         rc = kp_conn_clock_arm(conn);
@@ -226,7 +226,8 @@ kp_conn_open_outbound(struct kp_net *net, struct kelpie_conn **out, int fd,
         kp_mem_free(&net->env->mem, conn, sizeof(*conn));
         return rc;
     }
-    kp_sockopt_tune(&net->env->sys, fd, peer, NULL);
+    if (fd >= 0)
+        kp_sockopt_tune(&net->env->sys, fd, peer, NULL);
     kp_log_write(&net->env->log, KELPIE_LOG_TRACE, "conn %llu: open, outbound",
                  (unsigned long long)conn->id);
     net->hooks.configure(net->hooks.arg, conn);

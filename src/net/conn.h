@@ -55,7 +55,7 @@ struct kelpie_conn {
     bool host_told : 1;     /* of the server: its C handler has seen the disconnect */
     bool host_done : 1;     /* and kept it from the script */
     bool lingering : 1;     /* SHUT_WR is done */
-    bool over_soft : 1;     /* outbox has no room until on_drain, which is owed */
+    bool over_mark : 1;     /* outbox has no room until on_drain, which is owed */
     bool finishing : 1;     /* nothing more will be sent: SHUT_WR when all is written */
     bool finished : 1;      /* and that is done */
     bool wants : 1;         /* the next message is let through although it is held */
@@ -139,7 +139,7 @@ int kp_conn_write(struct kelpie_conn *conn, const struct iovec *parts, int n_par
 int kp_conn_write_chunk(struct kelpie_conn *conn, struct kp_chunk *chunk, size_t start);
 
 /* Nothing more will be sent: when all that is queued is written the peer is told so. It stays
- * OPEN, and messages that come are delivered. Without a descriptor the peer is not told. */
+ * OPEN, and messages that come are delivered. */
 void kp_conn_finish(struct kelpie_conn *conn);
 
 /* Asks for the end: OPEN becomes DRAINING. The first reason stays. reason is copied. */

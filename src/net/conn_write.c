@@ -16,7 +16,8 @@
  *     other errors     the peer is gone; what it has sent before is still read if nothing
  *                      keeps us from reading now, then the connection ends
  *
- * Limits of one outbox: above soft_outbox its input waits (back-pressure, until half of it
+ * Limits of one outbox: above half of soft_outbox it has no room for those who ask, until it
+ * is empty, and on_drain is called then; above soft_outbox its input waits (back-pressure, until half of it
  * is written) and the slow-reader clock runs; max_outbox is never passed. Above
  * max_outbox_total everything that the kernel takes is written, then the largest outbox
  * goes. A broadcast is counted in each outbox although it is stored once, hence the write
@@ -32,6 +33,10 @@
 #include "limit.h"
 #include "transport.h"
 #include "wrap.h"
+
+/* Who stops when there is no room must stay below the soft limit: a proxy that was not read
+ * above it could wait for a server that waits for the proxy. */
+#define HIGH_WATER(soft) ((soft) / 2)
 
 void
 kp_conn_touch(struct kelpie_conn *conn)
@@ -61,9 +66,12 @@ kp_conn_drop_output(struct kelpie_conn *conn)
 static void
 note_growth(struct kelpie_conn *conn)
 {
-    if (conn->outbox.len <= conn->net->limits.soft_outbox)
+    size_t soft = conn->net->limits.soft_outbox;
+
+    if (conn->outbox.len > HIGH_WATER(soft))
+        conn->over_mark = true;
+    if (conn->outbox.len <= soft)
         return;
-    conn->over_soft = true;
     conn->blocks |= KP_BLOCK_OUTBOX;
     conn->frame_since_ns = 0;
     if (conn->over_soft_since_ns == 0) {
@@ -192,9 +200,7 @@ go_on_finishing(struct kelpie_conn *conn)
     if (conn->outbox.len > 0 || conn->finished || conn->error != 0)
         return;
     conn->finished = true;
-    if (conn->detached != NULL)
-        return;
-    int rc = kp_sys_shutdown(&conn->net->env->sys, conn->source.fd, SHUT_WR);
+    int rc = kp_transport_finish(conn);
     if (rc < 0)
         kp_conn_drop(conn, kp_conn_error_reason(-rc), false);
 }
@@ -249,8 +255,8 @@ kp_conn_flush_turn(struct kelpie_conn *conn)
         go_on_draining(conn);
     } else if (conn->finishing) {
         go_on_finishing(conn);
-    } else if (conn->over_soft && conn->outbox.len == 0 && can_send(conn)) {
-        conn->over_soft = false;
+    } else if (conn->over_mark && conn->outbox.len == 0 && can_send(conn)) {
+        conn->over_mark = false;
         hooks->on_drain(hooks->arg, conn);
     }
 }
@@ -392,7 +398,7 @@ queue_wrapped(struct kelpie_conn *conn, const struct kp_wrap *wrap)
     int rc = make_room(conn, wrap->len);
 
     if (rc == KELPIE_EFULL) {
-        conn->over_soft |= conn->outbox.len > 0; /* who was refused hears of the drain */
+        conn->over_mark |= conn->outbox.len > 0; /* who was refused hears of the drain */
         kp_limit_hit(conn->net, KP_LIMIT_OUTBOX, &conn->peer, conn);
     }
     if (rc < 0 || wrap->len == 0)

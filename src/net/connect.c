@@ -2,6 +2,7 @@
  * connect.c - connections that we open ourselves
  *
  *     kp_connect_start   a nonblocking socket, connect(2), and a watch for writability
+ *     dial               before that: the host may have one without a socket
  *     kp_connects_resolve  a host name has addresses now: one after the other is tried
  *     on_writable        the kernel knows: SO_ERROR says what
  *     on_timeout         it does not, and nobody waits any longer
@@ -23,6 +24,7 @@
 #include "conns.h"
 #include "kelpie.h"
 #include "limit.h"
+#include "transport.h"
 
 /* ---- addresses --------------------------------------------------------------------- */
 
@@ -171,6 +173,15 @@ close_socket(struct kp_connect *connect)
     connect->source.fd = -1;
 }
 
+/* What the host has made is not taken. */
+static void
+give_back_dialed(struct kp_connect *connect)
+{
+    if (connect->is_dialed && connect->transport.closed != NULL)
+        connect->transport.closed(connect->transport_arg, "given up");
+    connect->is_dialed = false;
+}
+
 /* Nothing is waited for any more; a connected socket stays open. */
 static void
 settle(struct kp_connect *connect, int result)
@@ -180,12 +191,15 @@ settle(struct kp_connect *connect, int result)
     connect->result = result;
     leave_job(connect);
     kp_timer_cancel(net->timers, &connect->timer);
+    if (result == 0 && connect->is_dialed)
+        return;
     if (result == 0) {
         kp_loop_remove(net->loop, &connect->source);
         return;
     }
     kp_list_remove(&connect->node);
     close_socket(connect);
+    give_back_dialed(connect);
     if (connect->number != 0)
         kp_conns_give_back(net, connect->number);
     connect->number = 0;
@@ -233,8 +247,10 @@ on_writable(void *arg, const struct kp_event *event)
 static void
 on_timeout(struct kp_timer *timer, void *arg)
 {
+    struct kp_connect *connect = arg;
+
     (void)timer; /* the attempt's own */
-    finish(arg, -ETIMEDOUT);
+    finish(connect, connect->verdict);
 }
 
 /* ---- life -------------------------------------------------------------------------- */
@@ -299,8 +315,28 @@ kp_connects_resolve(struct kp_net *net)
     }
 }
 
+/* Asks the host. What it says is told by the loop, as all results are: by the timer.
+ * Returns   1 it has answered; 0 it becomes a socket; -ENOMEM. */
 static int
-begin(struct kp_connect *connect, const struct kp_address *address,
+dial(struct kp_connect *connect, const char *text, uint64_t now_ns)
+{
+    const struct kp_net_hooks *hooks = &connect->net->hooks;
+
+    if (hooks->dial == NULL)
+        return 0;
+    connect->transport.size = sizeof(connect->transport);
+    int rc =
+        hooks->dial(hooks->dial_arg, text, &connect->transport, &connect->transport_arg);
+    if (rc == 0)
+        return 0;
+    connect->is_dialed = rc > 0;
+    connect->verdict = rc > 0 ? 0 : rc;
+    rc = kp_timer_start(connect->net->timers, &connect->timer, now_ns);
+    return rc < 0 ? rc : 1;
+}
+
+static int
+begin(struct kp_connect *connect, const char *text, const struct kp_address *address,
       const struct kp_host *host, uint64_t timeout_ns)
 {
     struct kp_net *net = connect->net;
@@ -314,6 +350,9 @@ begin(struct kp_connect *connect, const struct kp_address *address,
     }
     if (rc < 0)
         return rc;
+    rc = dial(connect, text, now_ns);
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
     rc = host->name[0] != '\0' ? start_lookup(connect, host)
                                : try_address(connect, &address->addr.any, address->len);
     if (rc < 0)
@@ -323,7 +362,7 @@ begin(struct kp_connect *connect, const struct kp_address *address,
 }
 
 int
-kp_connect_start(struct kp_net *net, struct kp_connect **out,
+kp_connect_start(struct kp_net *net, struct kp_connect **out, const char *text,
                  const struct kp_address *address, const struct kp_host *host,
                  uint64_t timeout_ns, kp_connect_fn *fn, void *arg)
 {
@@ -335,6 +374,7 @@ kp_connect_start(struct kp_net *net, struct kp_connect **out,
         return -ENOMEM;
     connect->net = net;
     connect->result = KP_CONNECT_PENDING;
+    connect->verdict = -ETIMEDOUT;
     connect->fn = fn;
     connect->arg = arg;
     kp_source_init(&connect->source);
@@ -342,12 +382,28 @@ kp_connect_start(struct kp_net *net, struct kp_connect **out,
     kp_timer_init(&connect->timer, on_timeout, connect);
     kp_list_init(&connect->node);
     kp_list_append(&net->outbound.connects, &connect->node);
-    int rc = begin(connect, address, host, timeout_ns);
+    int rc = begin(connect, text, address, host, timeout_ns);
     if (rc < 0) {
         kp_connect_free(connect);
         return rc;
     }
     *out = connect;
+    return 0;
+}
+
+static int
+take_dialed(struct kp_connect *connect, uint32_t number, struct kelpie_conn **out)
+{
+    const struct kelpie_transport *transport = &connect->transport;
+    int rc = kp_detached_open_outbound(connect->net, out, transport,
+                                       connect->transport_arg, number);
+
+    if (rc < 0)
+        return rc;
+    connect->is_dialed = false;
+    kp_list_remove(&connect->node);
+    if (transport->opened != NULL)
+        transport->opened(connect->transport_arg, *out);
     return 0;
 }
 
@@ -359,6 +415,8 @@ kp_connect_take(struct kp_connect *connect, struct kelpie_conn **out)
         return connect->result;
     uint32_t number = connect->number;
     connect->number = 0;
+    if (connect->is_dialed)
+        return take_dialed(connect, number, out);
     int rc = kp_conn_open_outbound(connect->net, out, connect->source.fd, &connect->peer,
                                    number);
     if (rc < 0)

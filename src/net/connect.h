@@ -8,6 +8,7 @@
 #include "base/resolver.h"
 #include "event/loop.h"
 #include "event/timer.h"
+#include "kelpie.h"
 #include "net.h"
 
 struct kp_connect;
@@ -26,7 +27,11 @@ struct kp_connect {
     uint32_t number;         /* of the connection to be; 0: given back, or passed on */
     struct kp_name_job *job; /* its name is looked up, or was and has more addresses */
     int n_tried;             /* of them */
-    int result;              /* KP_CONNECT_PENDING; 0: connected; negative errno */
+    bool is_dialed;          /* the host has it: transport, until that is passed on */
+    struct kelpie_transport transport;
+    void *transport_arg;
+    int verdict; /* the result when the timer runs out: of the host, or -ETIMEDOUT */
+    int result;  /* KP_CONNECT_PENDING; 0: connected; negative errno */
     kp_connect_fn *fn;
     void *arg;
 };
@@ -43,18 +48,19 @@ int kp_connect_address(struct kp_address *out, struct kp_host *host, const char 
                        char *why, size_t why_size) KP_MUST_CHECK;
 
 /* Begins to connect to an address, or, when host has a name, to the first address of it that
- * answers; gives up after timeout_ns. result may be KP_CONNECT_ENAME besides.
+ * answers; gives up after timeout_ns. Before that the host is asked whether it has one for
+ * text, the address as it was written (hooks.dial). result may be KP_CONNECT_ENAME besides.
  * Returns   0; -EBUSY when KP_CONNECT_LOOKUPS names are being looked up; KELPIE_EFULL when
  *           max_outbound is reached; -ECANCELED when the server drains; -ENOMEM; negative
  *           errno of socket(2), connect(2).
  * Gives     *out, for kp_connect_free.
  * See       POSIX.1-2017 connect. */
-int kp_connect_start(struct kp_net *net, struct kp_connect **out,
+int kp_connect_start(struct kp_net *net, struct kp_connect **out, const char *text,
                      const struct kp_address *address, const struct kp_host *host,
                      uint64_t timeout_ns, kp_connect_fn *fn, void *arg) KP_MUST_CHECK;
 
 /* Makes the connection of an attempt that has succeeded.
- * Calls     hooks.configure.
+ * Calls     hooks.configure; transport.opened.
  * Returns   0; -ENOMEM; else its result, which is negative. */
 int kp_connect_take(struct kp_connect *connect, struct kelpie_conn **out) KP_MUST_CHECK;
 

@@ -17,6 +17,7 @@
 
 struct kelpie_conn;
 struct kp_delivery;
+struct kelpie_transport;
 
 /* Numbers of outbound connections have this bit, and a place in net->outbound; they are not
  * numbers of clients. */
@@ -52,8 +53,13 @@ struct kp_net_hooks {
      * handler is suspended): who waits for a message need not wait any more. Once, and
      * once more for each kp_conn_want_message that comes after it. */
     void (*on_input_end)(void *arg, struct kelpie_conn *conn);
-    /* The outbox had passed soft_outbox, or was full, and is empty again. */
+    /* The outbox had passed half of soft_outbox, or was full, and is empty again. */
     void (*on_drain)(void *arg, struct kelpie_conn *conn);
+    /* For each connection that is to be opened, before a socket is: see kelpie_options.connect.
+     * NULL: all become sockets. */
+    int (*dial)(void *arg, const char *address, struct kelpie_transport *out,
+                void **transport_arg);
+    void *dial_arg;
     /* It is CLOSED. Returns whether it was told; if not (a handler is suspended), it is
      * asked again after kp_conn_release. Told at most once. */
     bool (*on_disconnect)(void *arg, struct kelpie_conn *conn, const char *reason);

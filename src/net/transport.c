@@ -13,27 +13,61 @@
 
 #include "conn_read.h"
 #include "conn_write.h"
+#include "conns.h"
+
+static const union kp_peer local = {.any = {.sa_family = AF_UNIX}};
+
+static struct kp_detached *
+detached_new(struct kp_mem *mem, const struct kelpie_transport *calls, void *arg)
+{
+    struct kp_detached *detached = kp_mem_zalloc(mem, sizeof(*detached));
+
+    if (detached != NULL) {
+        detached->calls = *calls;
+        detached->arg = arg;
+    }
+    return detached;
+}
+
+/* Gives it to the connection that was opened for it, or frees it. */
+static int
+settle(struct kp_net *net, struct kp_detached *detached, struct kelpie_conn *conn, int rc)
+{
+    if (rc < 0)
+        kp_mem_free(&net->env->mem, detached, sizeof(*detached));
+    else
+        conn->detached = detached;
+    return rc;
+}
 
 int
 kp_detached_open(struct kp_net *net, struct kelpie_conn **out,
                  const struct kelpie_transport *calls, void *arg,
                  struct kp_listener *listener)
 {
-    static const union kp_peer local = {.any = {.sa_family = AF_UNIX}};
-    struct kp_mem *mem = &net->env->mem;
+    struct kp_detached *detached = detached_new(&net->env->mem, calls, arg);
 
     *out = NULL;
-    struct kp_detached *detached = kp_mem_zalloc(mem, sizeof(*detached));
     if (detached == NULL)
         return -ENOMEM;
-    detached->calls = *calls;
-    detached->arg = arg;
     int rc = kp_conn_open(net, out, -1, &local, listener);
-    if (rc < 0)
-        kp_mem_free(mem, detached, sizeof(*detached));
-    else
-        (*out)->detached = detached;
-    return rc;
+    return settle(net, detached, *out, rc);
+}
+
+int
+kp_detached_open_outbound(struct kp_net *net, struct kelpie_conn **out,
+                          const struct kelpie_transport *calls, void *arg,
+                          uint32_t number)
+{
+    struct kp_detached *detached = detached_new(&net->env->mem, calls, arg);
+
+    *out = NULL;
+    if (detached == NULL) {
+        kp_conns_give_back(net, number);
+        return -ENOMEM;
+    }
+    int rc = kp_conn_open_outbound(net, out, -1, &local, number);
+    return settle(net, detached, *out, rc);
 }
 
 /* Returns 0 when more may come in. */
@@ -160,6 +194,18 @@ kp_transport_watch(struct kelpie_conn *conn, enum kp_filter filter)
         kp_conn_wake(conn);
     else if (!conn->write_blocked)
         kp_conn_touch(conn);
+    return 0;
+}
+
+int
+kp_transport_finish(struct kelpie_conn *conn)
+{
+    const struct kp_detached *detached = conn->detached;
+
+    if (detached == NULL)
+        return kp_sys_shutdown(&conn->net->env->sys, conn->source.fd, SHUT_WR);
+    if (detached->calls.finished != NULL)
+        detached->calls.finished(detached->arg);
     return 0;
 }
 

@@ -26,6 +26,13 @@ int kp_detached_open(struct kp_net *net, struct kelpie_conn **out,
                      const struct kelpie_transport *calls, void *arg,
                      struct kp_listener *listener) KP_MUST_CHECK;
 
+/* The same for one that a script has asked for.
+ * Returns   as kp_conn_open_outbound.
+ * Takes     number, also when it fails. */
+int kp_detached_open_outbound(struct kp_net *net, struct kelpie_conn **out,
+                              const struct kelpie_transport *calls, void *arg,
+                              uint32_t number) KP_MUST_CHECK;
+
 /* Bytes, or the end, from the host.
  * Returns   0; KELPIE_ECLOSED unless OPEN; KELPIE_EMISUSE after the end, and for a connection
  *           that has a socket; KELPIE_EFULL, -ENOMEM: nothing was taken. */
@@ -44,6 +51,10 @@ bool kp_transport_is_writing(const struct kelpie_conn *conn);
 
 /* Wants to be told of KP_READ or KP_WRITE from now on. Returns 0, -ENOMEM. */
 int kp_transport_watch(struct kelpie_conn *conn, enum kp_filter filter);
+
+/* Tells the peer that nothing more will be written.
+ * Returns   0; negative errno of shutdown(2). */
+int kp_transport_finish(struct kelpie_conn *conn);
 
 /* Lets go of the host; harmless a second time, and for a socket. */
 void kp_detached_close(struct kelpie_conn *conn);

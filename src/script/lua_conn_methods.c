@@ -389,8 +389,8 @@ l_queued(lua_State *L)
 }
 
 /***
-Tells whether more should be sent. From its soft limit on, or when it has refused something, an
-outbox has no room until it is empty; then on_drain is called.
+Tells whether more should be sent. From half of its soft limit on, or when it has refused
+something, an outbox has no room until it is empty; then on_drain is called.
 @function conn:has_room
 @treturn boolean false too for one that is closing
 @usage while source[n] and conn:has_room() do conn:send(source[n]) n = n + 1 end
@@ -402,7 +402,7 @@ l_has_room(lua_State *L)
         kp_lua_check_self(L, &kp_lua_conn_type, "conn:has_room");
 
     lua_pushboolean(L, is_open(handle->conn) && !handle->conn->finishing &&
-                           !handle->conn->over_soft);
+                           !handle->conn->over_mark);
     return 1;
 }
 

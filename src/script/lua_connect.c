@@ -148,7 +148,7 @@ l_connect(lua_State *L)
 {
     size_t len;
     const char *text = luaL_checklstring(L, 1, &len);
-    struct kp_connect_wish wish = {.timeout_ns = DEFAULT_TIMEOUT_NS};
+    struct kp_connect_wish wish = {.text = text, .timeout_ns = DEFAULT_TIMEOUT_NS};
     char why[WHY_SIZE];
 
     kp_generation_check_serving(L, "kelpie.connect");

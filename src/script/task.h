@@ -112,6 +112,7 @@ int kp_task_receive(lua_State *L, struct kelpie_conn *conn, const struct kp_fram
 /* The same until a connection is there, or is known not to come. wish says what it shall be;
  * it is copied. */
 struct kp_connect_wish {
+    const char *text; /* as the script wrote it; only while it is being begun */
     struct kp_address address;
     struct kp_host host; /* instead of the address, when it has a name */
     uint64_t timeout_ns;

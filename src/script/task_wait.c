@@ -117,8 +117,9 @@ kp_task_connect(lua_State *L, const struct kp_connect_wish *wish)
     kp_coroutine_check_suspend(L);
 
     struct kp_task *task = kp_generation_of(L)->current;
-    int rc = kp_connect_start(task->gen->script->net, &task->connect, &wish->address,
-                              &wish->host, wish->timeout_ns, on_connected, task);
+    int rc = kp_connect_start(task->gen->script->net, &task->connect, wish->text,
+                              &wish->address, &wish->host, wish->timeout_ns, on_connected,
+                              task);
     if (rc < 0)
         return kp_lua_push_unconnected(L, rc);
     task->has_once = wish->has_framing;

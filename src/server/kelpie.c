@@ -64,6 +64,8 @@ open_layers(kelpie *k, const struct kelpie_options *options)
     net_limits.max_clients = cap_clients(&k->env.sys, net_limits.max_clients);
     net_limits.refused_text = k->refused_text;
     net_hooks.arg = k;
+    net_hooks.dial = options->connect;
+    net_hooks.dial_arg = options->connect_arg;
     script_hooks.arg = k;
     script_hooks.print = options->print;
     script_hooks.print_arg = options->print_arg;

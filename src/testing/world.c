@@ -7,6 +7,7 @@
  */
 #include "world.h"
 
+#include <errno.h>
 #include <lauxlib.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -24,15 +25,25 @@ struct text {
 };
 
 struct far_end {
-    kelpie_conn *conn; /* NULL: it has ended */
+    kelpie_conn *conn; /* NULL: it has ended, or is not there yet */
     bool is_paused;    /* takes nothing */
+    bool is_finished;  /* gets nothing more */
+    int upstream; /* which the script has connected to, while nobody has accepted it; -1 */
     struct text output;
     char reason[64];
+};
+
+/* What a script can connect to. */
+struct upstream {
+    char *address;
+    bool is_open;
 };
 
 struct world {
     kelpie *k;
     uint64_t now_ns;
+    struct upstream *upstreams;
+    int n_upstreams;
     struct far_end **ends;
     size_t n_ends;
     struct text printed, errors;
@@ -82,7 +93,73 @@ on_closed(void *arg, const char *reason)
     struct far_end *end = arg;
 
     end->conn = NULL;
+    end->is_finished = true;
     snprintf(end->reason, sizeof(end->reason), "%s", reason);
+}
+
+static void
+on_opened(void *arg, kelpie_conn *conn)
+{
+    struct far_end *end = arg;
+
+    end->conn = conn;
+}
+
+static void
+on_finished(void *arg)
+{
+    struct far_end *end = arg;
+
+    end->is_finished = true;
+}
+
+/* Returns NULL when there is no memory. */
+static struct far_end *
+add_end(struct world *world)
+{
+    struct far_end **ends =
+        realloc(world->ends, (world->n_ends + 1) * sizeof(struct far_end *));
+
+    if (ends == NULL)
+        return NULL;
+    world->ends = ends;
+    struct far_end *end = calloc(1, sizeof(*end));
+    if (end == NULL)
+        return NULL;
+    end->upstream = -1;
+    world->ends[world->n_ends++] = end;
+    return end;
+}
+
+static int
+find_upstream(const struct world *world, const char *address)
+{
+    for (int i = 0; i < world->n_upstreams; i++)
+        if (strcmp(world->upstreams[i].address, address) == 0)
+            return i;
+    return -1;
+}
+
+/* A script connects: to what a test has said is there, and to nothing else. */
+static int
+on_connect(void *arg, const char *address, struct kelpie_transport *out,
+           void **transport_arg)
+{
+    struct world *world = arg;
+    int upstream = find_upstream(world, address);
+
+    if (upstream < 0 || !world->upstreams[upstream].is_open)
+        return -ECONNREFUSED;
+    struct far_end *end = add_end(world);
+    if (end == NULL)
+        return -ENOMEM;
+    end->upstream = upstream;
+    out->write = on_write;
+    out->closed = on_closed;
+    out->opened = on_opened;
+    out->finished = on_finished;
+    *transport_arg = end;
+    return 1;
 }
 
 static void
@@ -221,28 +298,73 @@ is_listening(const struct world *world, const char *name)
 static int
 world_connect(lua_State *L)
 {
-    static const struct kelpie_transport transport = {
-        .size = sizeof(transport), .write = on_write, .closed = on_closed};
+    static const struct kelpie_transport transport = {.size = sizeof(transport),
+                                                      .write = on_write,
+                                                      .closed = on_closed,
+                                                      .finished = on_finished};
     struct world *world = world_at(L);
     const char *listener = luaL_optstring(L, 2, NULL);
 
     if (listener != NULL && !is_listening(world, listener) &&
         open_listener(world, listener) < 0)
         return push_failure(L, kelpie_errmsg(world->k));
-    struct far_end **ends =
-        realloc(world->ends, (world->n_ends + 1) * sizeof(struct far_end *));
-    if (ends == NULL)
-        return luaL_error(L, "out of memory");
-    world->ends = ends;
-    struct far_end *end = calloc(1, sizeof(*end));
+    struct far_end *end = add_end(world);
     if (end == NULL)
         return luaL_error(L, "out of memory");
-    if (kelpie_detached(world->k, listener, &transport, end, &end->conn) < 0) {
-        free(end);
+    if (kelpie_detached(world->k, listener, &transport, end, &end->conn) < 0)
         return push_failure(L, kelpie_errmsg(world->k));
-    }
-    world->ends[world->n_ends++] = end;
     lua_pushinteger(L, (lua_Integer)world->n_ends);
+    return 1;
+}
+
+/* Says that something listens at an address, or no more. Returns its number. */
+static int
+world_upstream(lua_State *L)
+{
+    struct world *world = world_at(L);
+    const char *address = luaL_checkstring(L, 2);
+    int i = find_upstream(world, address);
+
+    if (i < 0) {
+        size_t n = (size_t)world->n_upstreams + 1;
+        struct upstream *grown = realloc(world->upstreams, n * sizeof(*grown));
+        if (grown == NULL)
+            return luaL_error(L, "out of memory");
+        world->upstreams = grown;
+        i = world->n_upstreams;
+        grown[i].address = strdup(address);
+        if (grown[i].address == NULL)
+            return luaL_error(L, "out of memory");
+        world->n_upstreams++;
+    }
+    world->upstreams[i].is_open = lua_toboolean(L, 3);
+    lua_pushinteger(L, i);
+    return 1;
+}
+
+/* Takes the connection that waits longest at an upstream: its number, or nil. */
+static int
+world_accept(lua_State *L)
+{
+    struct world *world = world_at(L);
+    lua_Integer upstream = luaL_checkinteger(L, 2);
+
+    for (size_t i = 0; i < world->n_ends; i++) {
+        struct far_end *end = world->ends[i];
+        if (end->upstream == upstream && (end->conn != NULL || end->is_finished)) {
+            end->upstream = -1;
+            lua_pushinteger(L, (lua_Integer)i + 1);
+            return 1;
+        }
+    }
+    lua_pushnil(L);
+    return 1;
+}
+
+static int
+world_finished(lua_State *L)
+{
+    lua_pushboolean(L, end_at(L, world_at(L))->is_finished);
     return 1;
 }
 
@@ -343,6 +465,9 @@ world_free(lua_State *L)
         free(world->ends[i]);
     }
     free(world->ends);
+    for (int i = 0; i < world->n_upstreams; i++)
+        free(world->upstreams[i].address);
+    free(world->upstreams);
     free(world->printed.bytes);
     free(world->errors.bytes);
     memset(world, 0, sizeof(*world));
@@ -361,10 +486,11 @@ new_world(lua_State *L)
     world->now_ns = NS_PER_MS;
     luaL_setmetatable(L, WORLD);
     options.now_ns = read_clock;
+    options.connect = on_connect;
     options.log = on_log;
     options.log_level = KELPIE_LOG_WARN;
     options.print = on_print;
-    options.now_arg = options.log_arg = options.print_arg = world;
+    options.connect_arg = options.now_arg = options.log_arg = options.print_arg = world;
     int rc = kelpie_new(&world->k, &options);
     if (rc < 0)
         return push_failure(L, kelpie_strerror(rc));
@@ -377,21 +503,15 @@ void
 kt_world_open(lua_State *L, const struct kelpie_options *options)
 {
     static const luaL_Reg methods[] = {
-        {"run", world_run},
-        {"advance", world_advance},
-        {"connect", world_connect},
-        {"feed", world_feed},
-        {"eof", world_eof},
-        {"pause", world_pause},
-        {"take", world_take},
-        {"reason", world_reason},
-        {"reload", world_reload},
-        {"printed", world_printed},
-        {"errors", world_errors},
-        {"failed", world_failed},
-        {"free", world_free},
-        {"__gc", world_free},
-        {NULL, NULL},
+        {"run", world_run},           {"advance", world_advance},
+        {"connect", world_connect},   {"feed", world_feed},
+        {"eof", world_eof},           {"pause", world_pause},
+        {"upstream", world_upstream}, {"accept", world_accept},
+        {"finished", world_finished}, {"take", world_take},
+        {"reason", world_reason},     {"reload", world_reload},
+        {"printed", world_printed},   {"errors", world_errors},
+        {"failed", world_failed},     {"free", world_free},
+        {"__gc", world_free},         {NULL, NULL},
     };
 
     luaL_newmetatable(L, WORLD);

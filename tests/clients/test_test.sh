@@ -37,6 +37,23 @@ return {
    listeners = { admin = { on_message = function(conn, line) conn:send("admin ", line) end } },
 }
 END
+cat >"$scripts/client.lua" <<'END'
+local kelpie = require("kelpie")
+return {
+   on_connect = function(conn)
+      local shop, _, code = kelpie.connect("shop.example:80")
+      if not shop then return conn:send(code) end
+      shop:send("apple")
+      shop:finish()
+      conn:send(shop:receive(nil, 5) or "nothing")
+      shop:close()
+   end,
+   listeners = { much = {
+      on_message = function(conn) conn:write(("x"):rep(300000)) end,
+      on_drain = function(conn) conn:send("drained") end,
+   } },
+}
+END
 sed 's/one /two /' "$scripts/init.lua" >"$scripts/next.lua"
 cat >"$scripts/good_test.lua" <<'END'
 local test = require("kelpie.test")
@@ -71,6 +88,33 @@ return {
       c:send("x")
       assert(c:expect_match("^admin (.)$") == "x")
    end,
+   upstreams = function()
+      local t = test.start("client.lua")
+      t:connect():expect("refused")
+      local shop = t:upstream("shop.example:80")
+      local c, slow = t:connect(), t:connect()
+      local s = shop:accept()
+      s:expect("apple")
+      s:expect_eof()
+      s:send("5")
+      c:expect("5")
+      s:expect_closed("closed")
+      slow:expect_nothing()
+      assert(not pcall(function() shop:accept():expect_closed() end))
+      assert(not pcall(shop.accept, shop))
+      shop:close()
+      t:connect():expect("refused")
+   end,
+   a_client_that_does_not_read = function()
+      local t = test.start("client.lua")
+      local c = t:connect("much")
+      c:pause()
+      c:send("much")
+      c:expect_nothing()
+      c:resume()
+      c:expect_bytes(("x"):rep(300000))
+      c:expect("drained")
+   end,
    a_handler_that_raises = function()
       local t = test.start("init.lua")
       t:connect():send("boom")
@@ -83,8 +127,10 @@ equal "what is told" "$(sed 's/ - .*: / /' "$work/tests.out")" "ok 1 time
 ok 2 an_hour
 ok 3 reload
 ok 4 listener
-ok 5 a_handler_that_raises
-1..5"
+ok 5 upstreams
+ok 6 a_client_that_does_not_read
+ok 7 a_handler_that_raises
+1..7"
 
 # Failures: file and line of the test, a diff, and what a handler has raised.
 cat >"$scripts/bad_test.lua" <<'END'
@@ -130,8 +176,8 @@ told "not ok 1 - bad_test: other" "bad_test.lua:6: " 'expected: "one x\t2"' '   
     "the greeting" "     got: nothing" "bad_test.lua:15: cannot read $scripts/nowhere.lua" \
     "bad_test.lua:18: $scripts/syntax.lua:2: " "bad_test.lua:21: reload rejected: $scripts/load.lua:2: " \
     "bad_test.lua:24: line: a string is wanted, not table" "bad_test.lua:29: expected:" \
-    "not ok 9 - broken_test" "broken_test.lua:1:" "ok 10 - good_test: time" "not ok 15 - none_test" \
-    "none_test.lua: it returns no table of tests" "1..15" "# 10 of 15 failed"
+    "not ok 9 - broken_test" "broken_test.lua:1:" "ok 10 - good_test: time" "not ok 17 - none_test" \
+    "none_test.lua: it returns no table of tests" "1..17" "# 10 of 17 failed"
 
 # Some of them: by name, by file.
 run_tests 0 --filter 'good.*an_hour$' "$scripts/good_test.lua"
@@ -152,7 +198,7 @@ run_tests 66 "$work/nowhere"
 has_text "$work/tests.err" "$work/nowhere: No such file" || fail "$(cat "$work/tests.err")"
 
 # The stubs for editors and the module have the same functions.
-functions() { sed -n -e 's/^function \([A-Za-z_.:]*\)(.*/\1/p' "$1" | tr 'SC' 'sc' | sort; }
+functions() { sed -n -e 's/^function \([A-Za-z_.:]*\)(.*/\1/p' "$1" | tr 'SCU' 'scu' | sort; }
 equal "the set of functions in kelpie.test.d.lua" "$(functions "$top/src/lua/kelpie.test.d.lua")" \
     "$(functions "$top/src/lua/test.lua")"
 assert_clean
