@@ -1,6 +1,7 @@
 -- channels.lua: the channels and who is in them; for irc.lua
 --
--- The first in a channel is its operator. A channel without anybody is forgotten.
+-- The first in a channel is its operator. A channel without anybody is forgotten. A client knows its
+-- channels, too: conn.data.channels, folded name -> true.
 
 local kelpie = require("kelpie")
 local wire = require("irc.wire")
@@ -21,10 +22,8 @@ end
 -- Those that somebody is in, by name.
 function channels.of(conn)
    local found = {}
-   for _, channel in pairs(kept) do
-      if channel.members[conn.id] then
-         table.insert(found, channel)
-      end
+   for name in pairs(conn.data.channels or {}) do
+      table.insert(found, kept[name])
    end
    table.sort(found, function(a, b) return a.name < b.name end)
    return found
@@ -41,11 +40,14 @@ function channels.enter(conn, name)
    else
       channel.members[conn.id] = ""
    end
+   conn.data.channels = conn.data.channels or {}
+   conn.data.channels[wire.fold(name)] = true
    return channel
 end
 
 function channels.leave(conn, channel)
    channel.members[conn.id] = nil
+   conn.data.channels[wire.fold(channel.name)] = nil
    if not next(channel.members) then
       kept[wire.fold(channel.name)] = nil
    end
@@ -76,8 +78,8 @@ end
 -- Tells everybody who shares a channel with somebody, once.
 function channels.tell_neighbours(conn, line)
    local told = { [conn.id] = true }
-   for _, channel in pairs(kept) do
-      for id in pairs(channel.members[conn.id] and channel.members or {}) do
+   for _, channel in ipairs(channels.of(conn)) do
+      for id in pairs(channel.members) do
          local other = not told[id] and kelpie.find(id)
          told[id] = true
          if other then
