@@ -6,9 +6,14 @@
 local kelpie = require("kelpie")
 local wire = require("irc.wire")
 
+-- Who is in a channel is in a room of kelpie as well: what is said is stored once for all of them.
 -- Folded name -> { name, topic, modes = { t, n }, members = { id of a connection -> "" or "@" } }
 local kept = kelpie.keep("irc channels", {})
 local channels = {}
+
+local function room(channel)
+   return kelpie.room("irc " .. wire.fold(channel.name))
+end
 
 function channels.find(name)
    return kept[wire.fold(name)]
@@ -29,6 +34,11 @@ function channels.of(conn)
    return found
 end
 
+-- How many are in it.
+function channels.size(channel)
+   return #room(channel)
+end
+
 -- Puts somebody in, who makes the channel if there is none; nil when that somebody is in already.
 function channels.enter(conn, name)
    local channel = channels.find(name)
@@ -42,11 +52,13 @@ function channels.enter(conn, name)
    end
    conn.data.channels = conn.data.channels or {}
    conn.data.channels[wire.fold(name)] = true
+   room(channel):join(conn)
    return channel
 end
 
 function channels.leave(conn, channel)
    channel.members[conn.id] = nil
+   room(channel):leave(conn)
    conn.data.channels[wire.fold(channel.name)] = nil
    if not next(channel.members) then
       kept[wire.fold(channel.name)] = nil
@@ -67,12 +79,7 @@ function channels.members(channel)
 end
 
 function channels.tell(channel, line, except)
-   for id in pairs(channel.members) do
-      local conn = kelpie.find(id)
-      if conn and conn ~= except then
-         wire.send(conn, line)
-      end
-   end
+   room(channel):send(line:sub(1, wire.MAX_LINE), except)
 end
 
 -- Tells everybody who shares a channel with somebody, once.
