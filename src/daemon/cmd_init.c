@@ -105,10 +105,9 @@ static void
 say_what_is_next(const struct kd_options *options)
 {
     char program[PATH_SIZE], folder[PATH_SIZE];
-    bool is_found = strchr(options->program, '/') == NULL;
     struct stat st;
 
-    (void)kd_log_escape(program, sizeof(program), is_found ? "kelpie" : options->program);
+    (void)kd_log_escape(program, sizeof(program), options->program);
     (void)kd_log_escape(folder, sizeof(folder), options->script);
     printf("%s: a server, its tests, and settings for editors are there. Next:\n"
            "  run the tests                     %s test %s\n"
