@@ -69,9 +69,10 @@ local function make(options)
    return bytes
 end
 
--- Sends the bytes of all clients, a chunk of one of them at a time.
+-- Sends the bytes of all clients, a chunk of one of them at a time. Time passes once at most: one
+-- who behaves is not silent for hours.
 local function send_all(t, clients)
-   local left = { table.unpack(clients) }
+   local left, has_waited = { table.unpack(clients) }, false
    while #left > 0 do
       local i = math.random(#left)
       local client = left[i]
@@ -81,8 +82,9 @@ local function send_all(t, clients)
       -- It may be closed by now: that is an answer to garbage.
       if chunk == "" or not pcall(client.conn.write, client.conn, chunk) then
          table.remove(left, i)
-      elseif chance(2) then
+      elseif chance(2) and not has_waited then
          t:advance(math.random(200))
+         has_waited = true
       elseif chance(2) then
          t:reload()
       end
