@@ -100,30 +100,11 @@ write_all(const char *folder)
     return EX_OK;
 }
 
-/* What to type next: this very program, which may not be installed yet. */
-static void
-say_what_is_next(const struct kd_options *options)
-{
-    char program[PATH_SIZE], folder[PATH_SIZE];
-    struct stat st;
-
-    (void)kd_log_escape(program, sizeof(program), options->program);
-    (void)kd_log_escape(folder, sizeof(folder), options->script);
-    printf("%s: a server, its tests, and settings for editors are there. Next:\n"
-           "  run the tests                     %s test %s\n"
-           "  serve it, load every change       %s -w %s\n"
-           "  be a client, in another terminal  nc 127.0.0.1 8080\n",
-           folder, program, folder, program, folder);
-    if (stat(KELPIE_LUA_DIR, &st) < 0)
-        printf("Editors look in %s for what a script can do: nothing is there, "
-               "kelpie is not installed.\n",
-               KELPIE_LUA_DIR);
-}
-
 int
 kd_cmd_init(const struct kd_options *options)
 {
     const char *folder = options->script;
+    char line[PATH_SIZE];
 
     if (mkdir(folder, 0777) < 0 && errno != EEXIST) {
         complain(folder, strerror(errno));
@@ -136,6 +117,12 @@ kd_cmd_init(const struct kd_options *options)
     int code = write_all(folder);
     if (code != EX_OK)
         return code;
-    say_what_is_next(options);
+    (void)kd_log_escape(line, sizeof(line), folder);
+    printf("%s: a server, its tests, and settings for editors are there. Next:\n"
+           "  kelpie test %s      run the tests\n"
+           "  kelpie -w %s        serve it on 127.0.0.1:8080; every change is loaded at "
+           "once\n"
+           "  nc 127.0.0.1 8080   be a client, in another terminal\n",
+           line, line, line);
     return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
 }

@@ -353,7 +353,6 @@ kd_options_parse(struct kd_options *out, int argc, char **argv)
     memset(out, 0, sizeof(*out));
     out->server.size = sizeof(out->server);
     out->log_level = KELPIE_LOG_INFO;
-    out->program = argc > 0 && strchr(argv[0], '/') != NULL ? argv[0] : "kelpie";
 
     if (read_command_line(out, argc, argv) < 0)
         return EX_USAGE;

@@ -38,7 +38,6 @@ struct kd_list {
 
 struct kd_options {
     enum kd_command command;
-    const char *program;          /* what to type to run it: "kelpie", or its path */
     char *script;                 /* file or folder; NULL: none was given */
     struct kelpie_options server; /* allow borrows from the list below */
     struct kd_list listen;        /* addresses; never empty after kd_options_parse */

@@ -28,7 +28,7 @@ debian() {
     if [ "$purpose" = test ]; then
         wanted="$wanted libcmocka-dev clang clang-format libclang-rt-14-dev lua-check binutils
                 pkg-config netcat-openbsd ncat socat inetutils-telnet procps npm mandoc
-                ii irssi weechat-headless weechat-plugins tf mosquitto-clients redis-tools curl wrk
+                ii irssi weechat-headless tf mosquitto-clients redis-tools curl wrk
                 libuv1-dev libevent-dev lua5.4 lua-cjson lua-lpeg"
     fi
     missing=""

@@ -215,27 +215,9 @@ local function finish()
    return #raised > 0 and table.concat(raised, "\n") or nil
 end
 
--- A failure, and the line of the test that it was called from, when that is another one: a
--- helper of several tests has failed.
-local function explain(message, fn)
-   if type(message) ~= "string" then
-      return debug.traceback(tostring(message), 3)
-   end
-   local level, info = 3, debug.getinfo(3, "fSl")
-   while info and info.func ~= fn do
-      level = level + 1
-      info = debug.getinfo(level, "fSl")
-   end
-   local place = info and info.short_src .. ":" .. info.currentline .. ":"
-   if not place or message:sub(1, #place) == place then
-      return message
-   end
-   return message .. "\ncalled from " .. place:sub(1, -2)
-end
-
 local function run(name, fn, ...)
    local ok, why = xpcall(fn, function(message)
-      return explain(message, fn)
+      return type(message) == "string" and message or debug.traceback(tostring(message), 2)
    end, ...)
    local raised = finish()
    count = count + 1
