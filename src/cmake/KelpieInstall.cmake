@@ -98,7 +98,7 @@ if(KELPIE_BUILD_DAEMON)
     configure_file(src/dist/systemd/kelpie.service.in kelpie.service @ONLY)
     install(FILES "${PROJECT_BINARY_DIR}/kelpie.service" src/dist/systemd/kelpie.socket
             DESTINATION lib/systemd/system COMPONENT runtime)
-  elseif(CMAKE_SYSTEM_NAME MATCHES "BSD|DragonFly")
+  elseif(CMAKE_SYSTEM_NAME MATCHES "FreeBSD|DragonFly")
     configure_file(src/dist/rc.d/kelpie.in rc.d/kelpie @ONLY)
     install(PROGRAMS "${PROJECT_BINARY_DIR}/rc.d/kelpie" DESTINATION etc/rc.d
             COMPONENT runtime)
