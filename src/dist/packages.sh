@@ -26,7 +26,7 @@ as_root() {
 debian() {
     wanted="gcc libc6-dev cmake make liblua5.4-dev"
     if [ "$purpose" = test ]; then
-        wanted="$wanted libcmocka-dev clang clang-format libclang-rt-14-dev lua-check binutils
+        wanted="$wanted libcmocka-dev clang clang-format g++ libclang-rt-14-dev lua-check binutils
                 pkg-config netcat-openbsd ncat socat inetutils-telnet procps npm mandoc
                 ii mosquitto-clients redis-tools curl wrk zsh fish
                 libuv1-dev libevent-dev lua5.4 lua-cjson lua-lpeg"
