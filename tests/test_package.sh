@@ -58,6 +58,10 @@ sed -n 's|^-.* \./*\(/etc/.*\)|\1|p; s|^-.* \./\(etc/.*\)|/\1|p' "$work/kelpie.f
 grep -q 'libkelpie.so.0 -> ' "$work/libkelpie0.files" || fail "libkelpie0 lacks libkelpie.so.0"
 grep -q '^Depends:.*liblua5.4-0' "$work/libkelpie0.fields" || fail "libkelpie0 does not ask for Lua"
 grep -q '^Depends:.*libkelpie0' "$work/kelpie.fields" || fail "kelpie does not ask for libkelpie0"
+dpkg-deb -x "$work/build/libkelpie-dev"_*.deb "$work/dev"
+if readelf -SW "$(find "$work/dev" -name libkelpie.a)" | grep -q 'gnu\.lto'; then
+    fail "the static library is for one version of the compiler"
+fi
 if command -v lintian >/dev/null 2>&1; then
     # Who makes packages for others names himself; the other two are known: CPack's own call of
     # ldconfig, and daemon-reload and is-active, for which Debian has no other command.
@@ -90,7 +94,9 @@ wait "$server" || fail "it does not end well"
 server=
 cp -R tests/install "$work/strangers"
 quietly make -C "$work/strangers/make"
-"$work/strangers/make/consumer_shared" | grep -q 'says hello' || fail "the shared library"
+for kind in shared static; do
+    "$work/strangers/make/consumer_$kind" | grep -q 'says hello' || fail "the $kind library"
+done
 man -w 3 kelpie >/dev/null 2>&1 || ! command -v man >/dev/null 2>&1 || fail "there is no kelpie(3)"
 
 # A newer version: what the operator has changed stays, what he has not is replaced.
