@@ -15,6 +15,7 @@ if(KELPIE_BUILD_DAEMON)
   kelpie_add_script_test(readme test_readme.sh $<TARGET_FILE:kelpie_daemon>)
   set_tests_properties(readme PROPERTIES ENVIRONMENT "CC=${CMAKE_C_COMPILER}")
   kelpie_add_script_test(man test_man.sh $<TARGET_FILE:kelpie_daemon>)
+  kelpie_add_script_test(completions test_completions.sh $<TARGET_FILE:kelpie_daemon>)
 endif()
 if(KELPIE_BUILD_DAEMON)
   # examples/NAME_test.lua beside examples/NAME.lua, as everybody has it who copies an example.

@@ -1,10 +1,10 @@
 #!/bin/sh
 # test_install.sh - installs a release build into a folder, and uses it as strangers do
 #
-# A CMake project with find_package, one with add_subdirectory, and a Makefile with
-# pkg-config, all outside of the tree, build the same small program against it; the installed
-# program serves, its manual pages are there, a plain lua5.4 finds the module, and moving the
-# folder breaks nothing.
+# A CMake project with find_package, one with add_subdirectory, one with FetchContent, and a
+# Makefile with pkg-config, all outside of the tree, build the same small programs in C and C++
+# against it, shared and static; the installed program serves, its manual pages are there, a plain
+# lua5.4 finds the module, and moving the folder breaks nothing.
 set -eu
 
 . "$(dirname "$0")/install/lib.sh"
@@ -55,21 +55,41 @@ LD_LIBRARY_PATH=$lib DYLD_LIBRARY_PATH=$lib
 export LD_LIBRARY_PATH DYLD_LIBRARY_PATH
 
 quietly cmake -S "$work/strangers/cmake" -B "$work/found" -DCMAKE_PREFIX_PATH="$prefix"
-quietly cmake --build "$work/found"
-for kind in kelpie shared static; do
-    says_hello "$work/found/consumer_$kind"
-done
+quietly cmake --build "$work/found" -j 2
 quietly cmake -S "$work/strangers/cmake" -B "$work/added" -DKELPIE_SOURCE="$source"
-quietly cmake --build "$work/added" -j 2 --target consumer_kelpie
-says_hello "$work/added/consumer_kelpie"
+quietly cmake --build "$work/added" -j 2
+cxx_kinds=
+if [ -f "$work/found/consumer_cxx_kelpie" ]; then
+    cxx_kinds="cxx_kelpie cxx_shared cxx_static"
+else
+    echo "not tried: there is no C++ compiler"
+fi
+for kind in kelpie shared static $cxx_kinds; do
+    says_hello "$work/found/consumer_$kind"
+    says_hello "$work/added/consumer_$kind"
+done
+needs_libkelpie() { # PROGRAM
+    readelf -d "$1" | grep -q 'NEEDED.*libkelpie'
+}
+quietly cmake -S "$work/strangers/cmake" -B "$work/fetched" -DKELPIE_SOURCE="$source" \
+    -DFETCH=ON -DBUILD_SHARED_LIBS=ON
+if command -v readelf >/dev/null 2>&1; then
+    quietly cmake --build "$work/fetched" -j 2 --target consumer_kelpie
+    needs_libkelpie "$work/fetched/consumer_kelpie" || fail "BUILD_SHARED_LIBS=ON is not heard"
+    needs_libkelpie "$work/added/consumer_shared" || fail "kelpie::shared is not shared"
+    ! needs_libkelpie "$work/added/consumer_kelpie" || fail "kelpie::kelpie is not static"
+fi
 
 if command -v pkg-config >/dev/null 2>&1; then
     PKG_CONFIG_PATH=$lib/pkgconfig
     export PKG_CONFIG_PATH
     quietly make -C "$work/strangers/make"
-    says_hello "$work/strangers/make/consumer_shared"
-    says_hello "$work/strangers/make/consumer_static"
+    [ -z "$cxx_kinds" ] || quietly make -C "$work/strangers/make" consumer_cxx
+    for kind in shared static ${cxx_kinds:+cxx}; do
+        says_hello "$work/strangers/make/consumer_$kind"
+    done
     [ "$(pkg-config --modversion kelpie)" = "$("$prefix/bin/kelpie" --version | cut -d' ' -f2)" ] ||
         fail "pkg-config and the program have different versions"
 fi
-echo "install: found by find_package, add_subdirectory and pkg-config, shared and static"
+echo "install: found by find_package, add_subdirectory, FetchContent and pkg-config, shared and" \
+    "static, in C and C++"

@@ -35,6 +35,13 @@ set(kelpie_cmake_dir "${CMAKE_INSTALL_LIBDIR}/cmake/kelpie")
 install(TARGETS kelpie_shared EXPORT kelpie-shared
         LIBRARY COMPONENT library NAMELINK_COMPONENT devel)
 install(TARGETS kelpie_static EXPORT kelpie-static ARCHIVE COMPONENT devel)
+if(CMAKE_INTERPROCEDURAL_OPTIMIZATION AND CMAKE_STRIP AND NOT APPLE)
+  # What a compiler keeps for link-time optimisation is for itself alone: another version of it
+  # refuses to link such a library, although the machine code is there as well.
+  install(CODE "execute_process(COMMAND \"${CMAKE_STRIP}\" -p -g -R .gnu.lto_* -R .gnu.debuglto_*
+    \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_LIBDIR}/libkelpie.a\"
+    COMMAND_ERROR_IS_FATAL ANY)" COMPONENT devel)
+endif()
 install(FILES include/kelpie.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT devel)
 foreach(kind IN ITEMS shared static)
   install(EXPORT kelpie-${kind} NAMESPACE kelpie:: FILE kelpie-${kind}.cmake
@@ -98,7 +105,7 @@ if(KELPIE_BUILD_DAEMON)
     configure_file(src/dist/systemd/kelpie.service.in kelpie.service @ONLY)
     install(FILES "${PROJECT_BINARY_DIR}/kelpie.service" src/dist/systemd/kelpie.socket
             DESTINATION lib/systemd/system COMPONENT runtime)
-  elseif(CMAKE_SYSTEM_NAME MATCHES "BSD|DragonFly")
+  elseif(CMAKE_SYSTEM_NAME MATCHES "FreeBSD|DragonFly")
     configure_file(src/dist/rc.d/kelpie.in rc.d/kelpie @ONLY)
     install(PROGRAMS "${PROJECT_BINARY_DIR}/rc.d/kelpie" DESTINATION etc/rc.d
             COMPONENT runtime)

@@ -158,10 +158,13 @@ make_server(struct run *run)
     size_t files = kd_privileges_raise_files();
     size_t clients = server.max_clients > 0 ? (size_t)server.max_clients : 0;
 
-    if (files > 0 && clients + RESERVED_FILES > files)
+    if (files > 0 && clients > 0 && clients + RESERVED_FILES > files)
         kd_log_write(&run->log, KELPIE_LOG_WARN,
                      "%zu clients are wanted, but only %zu files may be open (ulimit -n)",
                      clients, files);
+    else if (files > 0 && files < RESERVED_FILES)
+        kd_log_write(&run->log, KELPIE_LOG_WARN, "only %zu files may be open (ulimit -n)",
+                     files);
     server.log = kd_log_record;
     server.log_arg = &run->log;
     server.print = kd_log_print;

@@ -80,7 +80,7 @@ add_escaped(struct kp_set *set, char letter)
 
     if (class == KP_SINGLE_CHAR)
         add_range(set, (unsigned char)letter, (unsigned char)letter);
-    else if (memchr(set->classes, class, set->n_classes) == NULL)
+    else if (memchr(set->classes, (int)class, set->n_classes) == NULL)
         set->classes[set->n_classes++] = (uint8_t) class;
 }
 

@@ -29,9 +29,12 @@ say anna "c"
 expect anna "got c"
 equal "kills" "$(grep -c 'ran longer than' "$log")" 1
 
-# What hangs outside of Lua cannot be ended: the last resort.
+# What hangs outside of Lua cannot be ended: the last resort. The thread sanitizer keeps signals
+# from a thread that is in C, so nobody learns which call it is.
+hanging=on_message
+! grep -q __tsan_init "$kelpie" || hanging="a call"
 say berta "hang"
 wait_end server
-expect_log "on_message hangs outside of Lua and cannot be ended: aborting"
+expect_log "$hanging hangs outside of Lua and cannot be ended: aborting"
 equal "the exit code of the server" "$(cat "$work/server.status")" 134
 assert_clean
