@@ -12,7 +12,6 @@
 set -eu
 
 . "$(dirname "$0")/install/lib.sh"
-server=
 trap clean_up EXIT
 
 clean_up() {

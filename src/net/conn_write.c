@@ -17,9 +17,9 @@
  *                      keeps us from reading now, then the connection ends
  *
  * Limits of one outbox: above half of soft_outbox it has no room for those who ask, until it
- * is empty, and on_drain is called then; above soft_outbox its input waits (back-pressure, until half of it
- * is written) and the slow-reader clock runs; max_outbox is never passed. Above
- * max_outbox_total everything that the kernel takes is written, then the largest outbox
+ * is empty, and on_drain is called then; above soft_outbox its input waits (back-pressure,
+ * until half of it is written) and the slow-reader clock runs; max_outbox is never passed.
+ * Above max_outbox_total everything that the kernel takes is written, then the largest outbox
  * goes. A broadcast is counted in each outbox although it is stored once, hence the write
  * first: many fast readers are not slow ones.
  */
@@ -229,7 +229,7 @@ kp_conn_flush_much(struct kelpie_conn *conn)
     kp_list_remove(&conn->dirty);
     kp_conn_flush(conn);
     /* What follows an empty outbox, on_drain or SHUT_WR, is done in its turn. */
-    if (conn->over_soft || conn->state == KP_CONN_DRAINING)
+    if (conn->over_mark || conn->state == KP_CONN_DRAINING)
         kp_conn_touch(conn);
 }
 

@@ -322,7 +322,7 @@ dial(struct kp_connect *connect, const char *text, uint64_t now_ns)
 {
     const struct kp_net_hooks *hooks = &connect->net->hooks;
 
-    if (hooks->dial == NULL)
+    if (hooks->dial == NULL || text == NULL)
         return 0;
     connect->transport.size = sizeof(connect->transport);
     int rc =

@@ -49,7 +49,7 @@ int kp_connect_address(struct kp_address *out, struct kp_host *host, const char 
 
 /* Begins to connect to an address, or, when host has a name, to the first address of it that
  * answers; gives up after timeout_ns. Before that the host is asked whether it has one for
- * text, the address as it was written (hooks.dial). result may be KP_CONNECT_ENAME besides.
+ * text, the address as it was written (hooks.dial), unless text is NULL. result may be KP_CONNECT_ENAME besides.
  * Returns   0; -EBUSY when KP_CONNECT_LOOKUPS names are being looked up; KELPIE_EFULL when
  *           max_outbound is reached; -ECANCELED when the server drains; -ENOMEM; negative
  *           errno of socket(2), connect(2).

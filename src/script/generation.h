@@ -129,7 +129,7 @@ void kp_generation_check_serving(lua_State *L, const char *name);
 struct kp_handlers *kp_generation_named(struct kp_generation *gen, const char *name);
 
 /* Returns the handlers for a connection (NULL: none): those of its listener's name, or the
- * main ones; for an outbound one those of its own name, or NULL. */
+ * main ones; for an outbound one those of its own name, or gen->no_handlers. */
 struct kp_handlers *kp_generation_handlers(struct kp_generation *gen,
                                            const struct kelpie_conn *conn);
 

@@ -129,7 +129,7 @@ start_attempt(struct kelpie_attempt *attempt, const char *text, int timeout_ms)
     int rc = kp_connect_address(&address, &name, text, k->error, sizeof(k->error));
     if (rc < 0)
         return rc;
-    rc = kp_connect_start(&k->net, &attempt->connect, &address, &name,
+    rc = kp_connect_start(&k->net, &attempt->connect, NULL, &address, &name,
                           timeout_ms < 0 ? KP_NEVER : ms * KP_NS_PER_MS, on_connected,
                           attempt);
     if (rc == KELPIE_EFULL)
