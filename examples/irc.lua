@@ -11,7 +11,7 @@
 --    irc/people.lua  PRIVMSG, WHO, WHOIS, ...   irc/rooms.lua      JOIN, TOPIC, MODE, ...
 --
 -- What survives a reload: the channels, the nicks, and of each client conn.data, which has nick,
--- user, real, away, heard (when), is_welcome, wants_caps.
+-- user, real, away, channels, heard (when), is_welcome, wants_caps.
 
 local kelpie = require("kelpie")
 local channels = require("irc.channels")

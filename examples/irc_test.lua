@@ -113,6 +113,9 @@ function tests.who_joins_reads_the_topic_and_who_is_there()
    ask(bert, "PART #tea", "442 bert #tea :You're not on that channel")
    ask(bert, "PART #none", "403 bert #none :No such channel")
    ask(bert, "JOIN none", "403 bert none :No such channel")
+   ask(bert, "PART " .. ("#x,"):rep(12))
+   local answers = bert:skip()
+   assert(select(2, answers:gsub(" 403 bert #x ", "")) == 10 and answers:find(" 407 bert ", 1, true), answers)
 end
 
 function tests.what_is_said_reaches_all_but_the_sender()

@@ -21,6 +21,7 @@ local topics = require("mqtt.topics")
 
 local MAX_CLIENT = 256 -- bytes of a client identifier
 local CONNECT_SECONDS = 10
+local MAX_WORK = 500 -- deliveries, and packets, until others have their turn
 
 local function answer(conn, kind, body)
    return conn:write(packet.encode(kind, 0, body))
@@ -32,12 +33,16 @@ local function refuse(conn, code, reason)
    return true
 end
 
+local work = 0 -- done in this call of a handler
+
 local function publish(message, retain)
+   local made = {}
    if retain then
       topics.retain(message)
    end
    for client, qos in pairs(topics.subscribers(message.topic)) do
-      sessions.deliver(client, message, qos, false)
+      sessions.deliver(client, message, qos, false, made)
+      work = work + 1
    end
 end
 
@@ -102,8 +107,9 @@ packets[8] = function(conn, flags, body) -- SUBSCRIBE
    end
    answer(conn, packet.SUBACK, id .. string.char(table.unpack(granted)))
    for i, one in ipairs(wanted) do
-      for _, message in ipairs(granted[i] < 2 and topics.retained(one.filter) or {}) do
-         sessions.deliver(client, message, granted[i], true)
+      for _, message in ipairs(granted[i] < 2 and work < MAX_WORK and topics.retained(one.filter) or {}) do
+         sessions.deliver(client, message, granted[i], true, {})
+         work = work + 1
       end
    end
    return true
@@ -151,22 +157,40 @@ function handlers.on_connect(conn)
    conn.data.inbox, conn.data.heard, conn.data.patience = "", kelpie.now(), CONNECT_SECONDS
 end
 
-function handlers.on_message(conn, bytes)
+-- Handles the packets that have come. One of them may mean many deliveries: when that is enough
+-- work, the others have to wait, and what comes after them waits in the kernel.
+local function serve(conn)
    local data = conn.data
-   data.heard = kelpie.now()
-   data.inbox = data.inbox .. bytes
+   work = 0
    while conn:is_open() do
       local first, body, rest = packet.cut(data.inbox)
       if first == nil then
          return
+      elseif work >= MAX_WORK then
+         conn:pause()
+         kelpie.after(0, function() handlers.on_adopt(conn) end)
+         return
       end
       local run = first and (data.client or first >> 4 == 1) and packets[first >> 4]
+      data.inbox, work = rest, work + 1
       if not run or not run(conn, first & 15, body) then
          conn:close("malformed packet")
          return
       end
-      data.inbox = rest
    end
+end
+
+-- Goes on where serve has stopped; also in a new version.
+function handlers.on_adopt(conn)
+   conn:resume()
+   serve(conn)
+end
+
+function handlers.on_message(conn, bytes)
+   local data = conn.data
+   data.heard = kelpie.now()
+   data.inbox = data.inbox .. bytes
+   serve(conn)
 end
 
 function handlers.on_disconnect(conn)

@@ -368,6 +368,25 @@ function tests.who_is_not_let_in_is_told_why()
    c:expect_closed("client identifier")
 end
 
+function tests.a_burst_for_many_is_delivered_in_order()
+   local t = test.start("mqtt.lua")
+   local readers, burst = {}, {}
+   for i = 1, 40 do
+      readers[i] = arrive(t, "reader" .. i)
+      subscribe(readers[i], "a", 0)
+   end
+   local sender = arrive(t, "sender")
+   for i = 1, 400 do
+      burst[i] = publish_packet("a", "n" .. i)
+   end
+   sender:write(table.concat(burst) .. "\xc0\0")
+   for _, c in ipairs(readers) do
+      c:expect_bytes(table.concat(burst))
+      c:expect_nothing()
+   end
+   sender:expect_bytes("\xd0\0")
+end
+
 function tests.a_client_may_ask_for_a_hundred_topics()
    local t = test.start("mqtt.lua")
    local c = arrive(t, "anna")

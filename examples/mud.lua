@@ -20,7 +20,7 @@ local world = require("mud.world")
 
 local IDLE_SECONDS = 1800
 
-local handlers = { framing = "raw", max_message = 1024, self_test = world.check, on_adopt = world.adopt }
+local handlers = { framing = "raw", max_message = 512, self_test = world.check, on_adopt = world.adopt }
 
 function handlers.on_connect(conn)
    conn.data.telnet = {}

@@ -81,6 +81,14 @@ if(KELPIE_BUILD_DAEMON)
   endforeach()
 endif()
 
+# The examples among clients that make no sense; with KELPIE_RUNS for longer, by hand.
+if(KELPIE_BUILD_DAEMON)
+  # How long a handler takes is no matter here: the machine may have too much to do.
+  add_test(NAME garbage COMMAND $<TARGET_FILE:kelpie_daemon> test --handler-timeout 10s garbage
+           WORKING_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}")
+  set_tests_properties(garbage PROPERTIES TIMEOUT 300)
+endif()
+
 # Long runs by hand: not part of all, not part of ctest.
 add_executable(soak_reload EXCLUDE_FROM_ALL soak/reload.c)
 target_link_libraries(soak_reload PRIVATE test_kit kelpie_archive test_kit)

@@ -1,9 +1,11 @@
 -- rooms.lua: the commands about channels: JOIN, PART, NAMES, LIST, TOPIC, KICK, MODE; for irc.lua
 
+local kelpie = require("kelpie")
 local channels = require("irc.channels")
 local wire = require("irc.wire")
 
 local MAX_CHANNELS = 50 -- of one client
+local MAX_TARGETS = 10 -- of one command
 local MAX_NAME = 50
 local MAX_LETTERS = 12 -- of one MODE
 
@@ -64,6 +66,17 @@ local function part(conn, channel, text)
    channels.leave(conn, channel)
 end
 
+-- Calls run(conn, name) for each name of "#a,#b".
+local function each(conn, names, run)
+   for i, name in ipairs(kelpie.split(names, ",", MAX_TARGETS + 1)) do
+      if i > MAX_TARGETS then
+         reply(conn, 407, name, ":Too many recipients")
+      elseif name ~= "" then
+         run(conn, name)
+      end
+   end
+end
+
 function commands.JOIN(conn, names)
    if names == "0" then -- "leave all"
       for _, channel in ipairs(channels.of(conn)) do
@@ -71,18 +84,16 @@ function commands.JOIN(conn, names)
       end
       return
    end
-   for name in names:gmatch("[^,]+") do
-      join(conn, name)
-   end
+   each(conn, names, join)
 end
 
 function commands.PART(conn, names, text)
-   for name in names:gmatch("[^,]+") do
+   each(conn, names, function(_, name)
       local channel = own_channel(conn, name)
       if channel then
          part(conn, channel, text)
       end
-   end
+   end)
 end
 
 function commands.NAMES(conn, name)
@@ -97,7 +108,7 @@ end
 function commands.LIST(conn)
    reply(conn, 321, "Channel", ":Users  Name")
    for _, channel in channels.all() do
-      reply(conn, 322, channel.name, #channels.members(channel), ":" .. (channel.topic or ""))
+      reply(conn, 322, channel.name, channels.size(channel), ":" .. (channel.topic or ""))
    end
    reply(conn, 323, ":End of LIST")
 end
@@ -143,14 +154,11 @@ function change.o(conn, channel, sign, nick)
    return other and " " .. other.data.nick
 end
 
-function change.n(_, channel, sign)
-   channel.modes.n = sign == "+" or nil
-   return ""
-end
-
-function change.t(_, channel, sign)
-   channel.modes.t = sign == "+" or nil
-   return ""
+for _, letter in ipairs({ "n", "t" }) do
+   change[letter] = function(_, channel, sign)
+      channel.modes[letter] = sign == "+" or nil
+      return ""
+   end
 end
 
 -- "+o-t anna": letters with signs, and a nick for each "o".

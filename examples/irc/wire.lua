@@ -2,9 +2,10 @@
 
 local kelpie = require("kelpie")
 
-local MAX_LINE = 510 -- bytes, and CR LF
-
-local wire = { SERVER = "kelpie.example" }
+local wire = {
+   SERVER = "kelpie.example",
+   MAX_LINE = 510, -- bytes, and CR LF
+}
 
 -- Folded nick -> id of its connection.
 local nicks = kelpie.keep("irc nicks", {})
@@ -51,7 +52,7 @@ end
 
 -- Sends a line; what is too long is cut, as all servers do.
 function wire.send(conn, line)
-   return conn:send(line:sub(1, MAX_LINE))
+   return conn:send(line:sub(1, wire.MAX_LINE))
 end
 
 -- Sends a numeric reply: reply(conn, 332, "#tea", ":about tea").

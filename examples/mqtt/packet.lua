@@ -5,17 +5,22 @@
 -- one that the standard does not allow.
 
 local MAX_BODY = 65536
+local MAX_FILTERS = 1000 -- in one packet
 
 local packet = { CONNACK = 2, PUBLISH = 3, PUBACK = 4, SUBACK = 9, UNSUBACK = 11, PINGRESP = 13 }
 
-function packet.encode(kind, flags, body)
-   local length, rest = "", #body
+local function length(len)
+   local bytes = ""
    repeat
-      local byte = rest & 127
-      rest = rest >> 7
-      length = length .. string.char(rest > 0 and byte | 128 or byte)
-   until rest == 0
-   return string.char(kind << 4 | flags) .. length .. body
+      local byte = len & 127
+      len = len >> 7
+      bytes = bytes .. string.char(len > 0 and byte | 128 or byte)
+   until len == 0
+   return bytes
+end
+
+function packet.encode(kind, flags, body)
+   return string.char(kind << 4 | flags) .. length(#body) .. body
 end
 
 -- Cuts the first packet off: its first byte, its body, the rest. nil while it is not whole, false
@@ -114,7 +119,7 @@ function packet.read_filters(flags, body, have_qos)
       if filter and have_qos then
          qos, at = body:byte(at), at + 1
       end
-      if not filter or have_qos and (not qos or qos > 2) then
+      if not filter or have_qos and (not qos or qos > 2) or #wanted == MAX_FILTERS then
          return nil
       end
       table.insert(wanted, { filter = filter, qos = qos })
@@ -122,10 +127,12 @@ function packet.read_filters(flags, body, have_qos)
    return flags == 2 and wanted[1] and id, wanted
 end
 
-function packet.publish(message, qos, id, retain, again)
+-- A message in two parts, between which its identifier stands when it is of QoS 1.
+function packet.publish(message, qos, retain, again)
    local flags = (again and 8 or 0) | qos << 1 | (retain and 1 or 0)
-   local head = string.pack(">s2", message.topic) .. (qos > 0 and string.pack(">I2", id) or "")
-   return packet.encode(packet.PUBLISH, flags, head .. message.payload)
+   local topic = string.pack(">s2", message.topic)
+   local len = #topic + 2 * qos + #message.payload
+   return string.char(packet.PUBLISH << 4 | flags) .. length(len) .. topic, message.payload
 end
 
 return packet

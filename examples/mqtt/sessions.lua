@@ -116,9 +116,20 @@ local function hold(session, id, message, is_sent)
    return true
 end
 
+-- Writes a message; in made[qos] its bytes are kept, which are the same for all who get it.
+local function write(conn, message, qos, id, retain, made)
+   local parts = made[qos]
+   if not parts then
+      parts = { packet.publish(message, qos, retain) }
+      made[qos] = parts
+   end
+   return conn:write(parts[1], id and string.pack(">I2", id) or "", parts[2])
+end
+
 -- A message for a client. One of QoS 0 is lost when nobody is there or does not read; one of QoS 1
 -- waits. What was promised and cannot be kept ends the connection, so that it is noticed.
-function module.deliver(client, message, qos, retain)
+-- made: a table, {} for a new message, that is given again for the next client.
+function module.deliver(client, message, qos, retain, made)
    local session = sessions[client]
    local conn = conn_of(session)
    local id
@@ -130,7 +141,7 @@ function module.deliver(client, message, qos, retain)
          return conn and conn:close("slow reader")
       end
    end
-   if conn and not conn:write(packet.publish(message, qos, id, retain)) and qos > 0 then
+   if conn and not write(conn, message, qos, id, retain, made) and qos > 0 then
       conn:close("slow reader")
    end
 end
@@ -148,7 +159,8 @@ function module.resume(client)
    end)
    for _, id in ipairs(ids) do
       local entry = session.waiting[id]
-      if not conn:write(packet.publish(entry.message, 1, id, false, entry.is_sent)) then
+      local head, payload = packet.publish(entry.message, 1, false, entry.is_sent)
+      if not conn:write(head, string.pack(">I2", id), payload) then
          return conn:close("slow reader")
       end
       entry.is_sent = true

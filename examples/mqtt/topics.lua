@@ -7,6 +7,7 @@ local kelpie = require("kelpie")
 
 local MAX_RETAINED_BYTES = 16 * 1024 * 1024 -- with MESSAGE_COST for each
 local MESSAGE_COST = 500
+local MAX_AT_ONCE = 5000 -- of those retained, for one filter
 local MAX_LEVELS = 16
 
 local root = kelpie.keep("mqtt topics", { children = {}, subscribers = {} })
@@ -55,13 +56,14 @@ local function prune(node, levels, i)
    end
 end
 
--- Collects client -> QoS of all who want a topic. A wildcard does not match a first level with "$".
+-- Collects the subscribers, client -> QoS, of each filter that matches a topic. A wildcard does not
+-- match a first level with "$".
 local function collect_subscribers(node, levels, i, out)
    local wild = i > 1 or levels[1]:sub(1, 1) ~= "$"
    local all = wild and node.children["#"]
    for _, found in ipairs({ all or false, i > #levels and node }) do
-      for client, qos in pairs(found and found.subscribers or {}) do
-         out[client] = math.max(qos, out[client] or 0)
+      if found and next(found.subscribers) then
+         table.insert(out, found.subscribers)
       end
    end
    for _, level in ipairs({ levels[i], wild and i <= #levels and "+" or nil }) do
@@ -74,7 +76,9 @@ end
 -- Collects the retained messages that a filter matches.
 local function collect_retained(node, levels, i, out)
    local level = levels[i]
-   if (level == nil or level == "#") and node.retained then
+   if #out >= MAX_AT_ONCE then
+      return
+   elseif (level == nil or level == "#") and node.retained then
       table.insert(out, node.retained)
    end
    if level == "+" or level == "#" then
@@ -98,14 +102,22 @@ function topics.unsubscribe(client, filter)
    prune(root, levels, 1)
 end
 
--- Who wants a topic: client identifier -> QoS.
+-- Who wants a topic: client identifier -> QoS, the highest of all their filters. To be read only.
 function topics.subscribers(topic)
-   local out = {}
-   collect_subscribers(root, levels_of(topic), 1, out)
+   local found, out = {}, {}
+   collect_subscribers(root, levels_of(topic), 1, found)
+   if #found == 1 then
+      return found[1]
+   end
+   for _, subscribers in ipairs(found) do
+      for client, qos in pairs(subscribers) do
+         out[client] = math.max(qos, out[client] or 0)
+      end
+   end
    return out
 end
 
--- The retained messages that a filter matches.
+-- The retained messages that a filter matches; of very many, some.
 function topics.retained(filter)
    local out = {}
    collect_retained(root, levels_of(filter), 1, out)

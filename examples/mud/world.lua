@@ -6,6 +6,7 @@
 local kelpie = require("kelpie")
 
 local ROOMS = { "square", "inn", "garden" }
+local MAX_SEEN = 20 -- people who are told one by one
 
 local kept = kelpie.keep("mud world", { things = {} }) -- things: room -> { thing, ... }
 local world = { START = "square", rooms = {} }
@@ -28,8 +29,13 @@ function world.check()
    assert(world.rooms[world.START], "there is no room to begin in")
 end
 
+-- A line as telnet wants it: a byte 255 is doubled.
+local function line(text)
+   return text:gsub("\255", "\255\255") .. "\r\n"
+end
+
 function world.tell(conn, text)
-   conn:send((text:gsub("\255", "\255\255")), "\r\n") -- a byte 255 is doubled in telnet
+   conn:write(line(text))
 end
 
 local function people(name)
@@ -38,11 +44,7 @@ end
 
 -- Tells those in the same room.
 function world.tell_others(conn, text)
-   for other in people(conn.data.room):members() do
-      if other ~= conn then
-         world.tell(other, text)
-      end
-   end
+   people(conn.data.room):write(line(text), conn)
 end
 
 -- The room where somebody is.
@@ -68,8 +70,14 @@ function world.look(conn)
    for _, thing in ipairs(world.things(conn)) do
       world.tell(conn, "There is a " .. thing .. ".")
    end
+   local n = 0
    for other in people(conn.data.room):members() do
       if other ~= conn then
+         n = n + 1
+         if n > MAX_SEEN then
+            world.tell(conn, "There is a crowd here.")
+            return
+         end
          world.tell(conn, other.data.name .. " is here.")
       end
    end

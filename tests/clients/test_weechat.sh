@@ -30,6 +30,8 @@ client wendy env HOME="$work" weechat-headless -d "$home" -r "/set irc.server_de
 ;/server add k 127.0.0.1/$port -notls -nicks=wendy -username=wendy -realname=Wendy -autojoin=#tea;/connect k"
 see irc.server.k "Welcome to kelpie, wendy!wendy@127.0.0.1"
 see 'irc.k.#tea' "wendy (wendy@127.0.0.1) has joined #tea"
+see core.weechat "Plugins loaded: "
+has_text "$home/logs/core.weechat.weechatlog" "fifo" || skip "weechat has no fifo plugin"
 wait_until "its FIFO is there" is_listening
 
 client anna nc 127.0.0.1 "$port"

@@ -8,7 +8,7 @@ local kelpie = require("kelpie")
 -- A kept table survives reloads. The second value is used the first time only.
 local visits = kelpie.keep("visits", { total = 0 })
 
--- Clients speak in lines. Others: "crlf", "raw", "netstring", "length:4:big", ...
+-- Clients speak in lines. Others: "crlf", "raw", "netstring", { "length", bytes = 4 }, ...
 local handlers = { framing = "line" }
 
 -- Somebody has connected. conn.number is the smallest number that is free, from 0.
