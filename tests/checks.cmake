@@ -18,7 +18,7 @@ if(KELPIE_BUILD_DAEMON)
 endif()
 if(KELPIE_BUILD_DAEMON)
   # examples/NAME_test.lua beside examples/NAME.lua, as everybody has it who copies an example.
-  add_test(NAME example_handlers COMMAND $<TARGET_FILE:kelpie_daemon> test examples
+  add_test(NAME example_handlers COMMAND $<TARGET_FILE:kelpie_daemon> test --handler-timeout 10s examples
            WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
   set_tests_properties(example_handlers PROPERTIES TIMEOUT 300 LABELS checks)
 endif()

@@ -76,6 +76,12 @@ return {
       t:connect():send("boom")
       assert(t:errors():find("it broke", 1, true))
    end,
+   asked = function()
+      local c = test.start("init.lua"):connect()
+      c:ask("x\ny", "one x", "one y")
+      c:ask("bye")
+      c:expect_closed("left")
+   end,
 }
 END
 run_tests 0 "$scripts"
@@ -84,11 +90,13 @@ ok 2 an_hour
 ok 3 reload
 ok 4 listener
 ok 5 a_handler_that_raises
-1..5"
+ok 6 asked
+1..6"
 
 # Failures: file and line of the test, a diff, and what a handler has raised.
 cat >"$scripts/bad_test.lua" <<'END'
 local test = require("kelpie.test")
+local function said(c, line) c:ask(line, "one x") end
 return {
    other = function()
       local c = test.start("init.lua"):connect()
@@ -118,6 +126,11 @@ return {
       c:send("boom")
       c:expect("one boom")
    end,
+   helped = function()
+      local c = test.start("init.lua"):connect()
+      said(c, "x")
+      said(c, "y")
+   end,
 }
 END
 echo 'return {' >"$scripts/syntax.lua"
@@ -125,13 +138,14 @@ printf 'local x\nx.y = 1\n' >"$scripts/load.lua"
 echo 'local tests = {} function tests.forgotten() end' >"$scripts/none_test.lua"
 printf 'return {' >"$scripts/broken_test.lua"
 run_tests 1 "$scripts"
-told "not ok 1 - bad_test: other" "bad_test.lua:6: " 'expected: "one x\t2"' '     got: "one x\t1"' \
+told "not ok 1 - bad_test: other" "bad_test.lua:7: " 'expected: "one x\t2"' '     got: "one x\t1"' \
     "                     ^" "not ok 2 - bad_test: raises" "init.lua:4: it broke" \
-    "the greeting" "     got: nothing" "bad_test.lua:15: cannot read $scripts/nowhere.lua" \
-    "bad_test.lua:18: $scripts/syntax.lua:2: " "bad_test.lua:21: reload rejected: $scripts/load.lua:2: " \
-    "bad_test.lua:24: line: a string is wanted, not table" "bad_test.lua:29: expected:" \
-    "not ok 9 - broken_test" "broken_test.lua:1:" "ok 10 - good_test: time" "not ok 15 - none_test" \
-    "none_test.lua: it returns no table of tests" "1..15" "# 10 of 15 failed"
+    "the greeting" "     got: nothing" "bad_test.lua:16: cannot read $scripts/nowhere.lua" \
+    "bad_test.lua:19: $scripts/syntax.lua:2: " "bad_test.lua:22: reload rejected: $scripts/load.lua:2: " \
+    "bad_test.lua:25: line: a string is wanted, not table" "bad_test.lua:30: expected:" \
+    "bad_test.lua:2: after \"y\"" "called from $scripts/bad_test.lua:35" \
+    "not ok 10 - broken_test" "broken_test.lua:1:" "ok 11 - good_test: time" "not ok 17 - none_test" \
+    "none_test.lua: it returns no table of tests" "1..17" "# 11 of 17 failed"
 
 # Some of them: by name, by file.
 run_tests 0 --filter 'good.*an_hour$' "$scripts/good_test.lua"
