@@ -8,14 +8,6 @@ local IAC, DONT, DO, WONT, WILL, SB, SE = "\255", "\254", "\253", "\252", "\251"
 local AYT, EC, EL, NOP = "\246", "\247", "\248", "\241"
 local ECHO, NAWS, TTYPE, SGA = "\1", "\31", "\24", "\3"
 
--- Says something and reads the lines that are the answer.
-local function ask(c, line, ...)
-   c:send(line)
-   for _, wanted in ipairs({ ... }) do
-      c:expect(wanted, "after " .. line)
-   end
-end
-
 local function arrive(t, name, password)
    local c = t:connect()
    c:send(name)
@@ -31,8 +23,8 @@ function tests.a_new_player_chooses_a_password_that_is_not_shown()
    local t = test.start("mud.lua")
    local c = t:connect()
    c:expect("Your name?")
-   ask(c, "Anna", IAC .. WILL .. ECHO .. "You are new. Choose a password:")
-   ask(c, "tulip", IAC .. WONT .. ECHO, "The market square")
+   c:ask("Anna", IAC .. WILL .. ECHO .. "You are new. Choose a password:")
+   c:ask("tulip", IAC .. WONT .. ECHO, "The market square")
    c:expect("Stalls stand around a dry well. It smells of bread.")
    c:expect("Exits: east, north")
    c:expect("There is a loaf.")
@@ -45,10 +37,10 @@ function tests.who_has_a_password_needs_it_after_a_reload_too()
    t:reload()
    local c = t:connect()
    c:skip()
-   ask(c, "Anna", IAC .. WILL .. ECHO .. "Password?")
-   ask(c, "rose", IAC .. WONT .. ECHO, "That is not the password. Your name?")
-   ask(c, "Anna", IAC .. WILL .. ECHO .. "Password?")
-   ask(c, "tulip", IAC .. WONT .. ECHO, "The market square")
+   c:ask("Anna", IAC .. WILL .. ECHO .. "Password?")
+   c:ask("rose", IAC .. WONT .. ECHO, "That is not the password. Your name?")
+   c:ask("Anna", IAC .. WILL .. ECHO .. "Password?")
+   c:ask("tulip", IAC .. WONT .. ECHO, "The market square")
 end
 
 function tests.three_wrong_passwords_are_enough()
@@ -67,15 +59,15 @@ function tests.a_name_is_letters_and_plays_once()
    local c = t:connect()
    c:skip()
    for _, name in ipairs({ "", "An na", "Anna1", ("x"):rep(21), "%a" }) do
-      ask(c, name, "A name has up to 20 letters. Your name?")
+      c:ask(name, "A name has up to 20 letters. Your name?")
    end
    arrive(t, "Anna", "tulip")
    c:send("Anna")
    c:skip()
-   ask(c, "tulip", IAC .. WONT .. ECHO, "Anna is playing already. Your name?")
+   c:ask("tulip", IAC .. WONT .. ECHO, "Anna is playing already. Your name?")
    c:send("Bert")
    c:skip()
-   ask(c, "", IAC .. WONT .. ECHO, "That is not the password. Your name?")
+   c:ask("", IAC .. WONT .. ECHO, "That is not the password. Your name?")
 end
 
 function tests.who_does_nothing_for_half_an_hour_fades_away()
@@ -100,18 +92,18 @@ function tests.players_see_each_other_come_talk_and_go()
    local anna = arrive(t, "Anna")
    local bert = arrive(t, "Bert")
    anna:expect("Bert comes in.")
-   ask(bert, "say hello", "You say: hello")
+   bert:ask("say hello", "You say: hello")
    anna:expect("Bert says: hello")
-   ask(bert, "n", "The inn")
+   bert:ask("n", "The inn")
    anna:expect("Bert goes north.")
    assert(bert:skip():find('The innkeeper nods: "Sit down, Bert."', 1, true))
    t:reload()
-   ask(bert, "say alone", "You say: alone")
+   bert:ask("say alone", "You say: alone")
    anna:expect_nothing("she is in another room, also after a reload")
-   ask(bert, "go south", "The market square")
+   bert:ask("go south", "The market square")
    assert(bert:skip():find("Anna is here.", 1, true))
    anna:expect("Bert comes in.")
-   ask(bert, "quit", "Farewell.")
+   bert:ask("quit", "Farewell.")
    bert:expect_closed("quit")
    anna:expect("Bert fades away.")
 end
@@ -120,33 +112,33 @@ function tests.there_is_one_of_each_thing()
    local t = test.start("mud.lua")
    local anna, bert = arrive(t, "Anna"), arrive(t, "Bert")
    anna:skip()
-   ask(anna, "take loaf", "You take the loaf.")
+   anna:ask("take loaf", "You take the loaf.")
    bert:expect("Anna takes the loaf.")
-   ask(bert, "take loaf", "There is no such thing.")
-   ask(bert, "drop loaf", "You have no such thing.")
+   bert:ask("take loaf", "There is no such thing.")
+   bert:ask("drop loaf", "You have no such thing.")
    t:reload()
-   ask(anna, "bag", "You carry: loaf")
-   ask(anna, "drop loaf", "You drop the loaf.")
-   ask(anna, "bag", "You carry: nothing")
+   anna:ask("bag", "You carry: loaf")
+   anna:ask("drop loaf", "You drop the loaf.")
+   anna:ask("bag", "You carry: nothing")
    bert:expect("Anna drops the loaf.")
-   ask(bert, "take loaf", "You take the loaf.")
+   bert:ask("take loaf", "You take the loaf.")
 end
 
 function tests.what_makes_no_sense_is_said_so()
    local t = test.start("mud.lua")
    local c = arrive(t, "Anna")
    for _, line in ipairs({ "", "  " }) do
-      ask(c, line)
+      c:ask(line)
    end
    c:expect_nothing()
    for _, line in ipairs({ "dance", "on_enter", "__index", "looks", "123", "..." }) do
-      ask(c, line, "You cannot do that. Try: help")
+      c:ask(line, "You cannot do that. Try: help")
    end
    for _, line in ipairs({ "go", "go up", "s", "go __index" }) do
-      ask(c, line, "There is no way.")
+      c:ask(line, "There is no way.")
    end
-   ask(c, "say", "Say what?")
-   ask(c, "take", "There is no such thing.")
+   c:ask("say", "Say what?")
+   c:ask("take", "There is no such thing.")
 end
 
 -- ---- telnet --------------------------------------------------------------------------------

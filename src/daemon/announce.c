@@ -111,11 +111,7 @@ greet(struct kd_log *log, const char *file, const struct kd_place *places,
     say(log, "script", file);
     snprintf(text, sizeof(text), "%ld", (long)getpid());
     say(log, "pid", text);
-    bool has_command = reload != NULL;
-    snprintf(text, sizeof(text), "edit the script, then: %s%skill -HUP %ld%s",
-             has_command ? reload : "", has_command ? " (or " : "", (long)getpid(),
-             has_command ? ")" : "");
-    say(log, "reload", text);
+    say(log, "reload", reload);
     say(log, "try it", places[0].command);
 }
 

@@ -17,8 +17,8 @@ struct kd_place {
 /* Fills in a place from an address as kelpie_listen takes it, and the port that it gave. */
 void kd_announce_place(struct kd_place *out, const char *address, int port);
 
-/* Says that everything is ready: five lines on a terminal, else log records. reload is the
- * command that reloads it; NULL: only the signal does. */
+/* Says that everything is ready: five lines on a terminal, else log records. reload says how
+ * it is made to load its scripts again. */
 void kd_announce_start(struct kd_log *log, const char *script,
                        const struct kd_place *places, size_t n_places,
                        const char *reload);

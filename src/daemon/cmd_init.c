@@ -134,11 +134,26 @@ write_all(const char *folder, const char *lua_dir)
     return EX_OK;
 }
 
+/* Says what to type next: this very program, which need not be in the path. */
+static void
+say_what_is_next(const struct kd_options *options)
+{
+    char program[PATH_SIZE], folder[PATH_SIZE];
+
+    (void)kd_log_escape(program, sizeof(program), options->program);
+    (void)kd_log_escape(folder, sizeof(folder), options->script);
+    printf("%s: a server, its tests, and settings for editors are there. Next:\n"
+           "  run the tests                     %s test %s\n"
+           "  serve it, load every change       %s -w %s\n"
+           "  be a client, in another terminal  nc 127.0.0.1 8080\n",
+           folder, program, folder, program, folder);
+}
+
 int
 kd_cmd_init(const struct kd_options *options)
 {
     const char *folder = options->script;
-    char line[PATH_SIZE], lua_dir[PATH_SIZE];
+    char lua_dir[PATH_SIZE];
 
     if (mkdir(folder, 0777) < 0 && errno != EEXIST) {
         complain(folder, strerror(errno));
@@ -154,12 +169,6 @@ kd_cmd_init(const struct kd_options *options)
         return code;
     if (!has_definitions)
         complain(lua_dir, "kelpie.d.lua is not there; .luarc.json says it is");
-    (void)kd_log_escape(line, sizeof(line), folder);
-    printf("%s: a server, its tests, and settings for editors are there. Next:\n"
-           "  kelpie test %s      run the tests\n"
-           "  kelpie -w %s        serve it on 127.0.0.1:8080; every change is loaded at "
-           "once\n"
-           "  nc 127.0.0.1 8080   be a client, in another terminal\n",
-           line, line, line);
+    say_what_is_next(options);
     return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
 }

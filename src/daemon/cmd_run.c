@@ -272,18 +272,25 @@ open_control(struct run *run)
     return kd_exit_of_listen(rc);
 }
 
-/* Returns the command that reloads this daemon, for people; NULL: there is none. */
-static const char *
-reload_command(const struct run *run, char *out, size_t size)
+/* Tells people how this daemon is made to load its scripts again. */
+static void
+describe_reload(const struct run *run, char *out, size_t size)
 {
-    const char *path = run->options->control;
+    const struct kd_options *options = run->options;
+    const char *path = options->control;
+    long pid = (long)getpid();
 
-    if (path == NULL && run->control[0] != '\0')
-        return "kelpie reload";
-    if (path == NULL || strcmp(path, "none") == 0)
-        return NULL;
-    snprintf(out, size, "kelpie reload --control %s", path);
-    return out;
+    if (options->watch)
+        snprintf(out, size, "save a file of the script, it is loaded at once");
+    else if (path == NULL && run->control[0] != '\0')
+        snprintf(out, size, "edit the script, then: %s reload (or kill -HUP %ld)",
+                 options->program, pid);
+    else if (path == NULL || strcmp(path, "none") == 0)
+        snprintf(out, size, "edit the script, then: kill -HUP %ld", pid);
+    else
+        snprintf(out, size,
+                 "edit the script, then: %s reload --control %s (or kill -HUP %ld)",
+                 options->program, path, pid);
 }
 
 static int
@@ -317,11 +324,12 @@ watch_all(struct run *run)
 static int
 serve(struct run *run)
 {
-    char reload[256];
+    char reload[1024];
     int rc;
 
+    describe_reload(run, reload, sizeof(reload));
     kd_announce_start(&run->log, run->options->script, run->places, run->n_places,
-                      reload_command(run, reload, sizeof(reload)));
+                      reload);
     if (kd_notify_ready(&run->notify, run->k) < 0) {
         kd_log_write(&run->log, KELPIE_LOG_ERROR, "%s", kelpie_errmsg(run->k));
         return EX_OSERR;

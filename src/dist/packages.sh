@@ -29,7 +29,8 @@ debian() {
         wanted="$wanted libcmocka-dev clang clang-format libclang-rt-14-dev lua-check lua-busted
                 binutils pkg-config netcat-openbsd ncat socat inetutils-telnet procps npm mandoc
                 ii mosquitto-clients redis-tools curl wrk libuv1-dev libevent-dev libglib2.0-dev
-                lua5.4 lua-cjson lua-lpeg redis-server irssi weechat-headless tf g++ zsh fish"
+                lua5.4 lua-cjson lua-lpeg redis-server irssi weechat-headless weechat-plugins tf
+                g++ zsh fish"
     fi
     missing=""
     for package in $wanted; do

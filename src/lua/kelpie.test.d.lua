@@ -74,6 +74,11 @@ function conn:resume() end
 ---@param note? string begins the failure
 function conn:expect(text, note) end
 
+---Sends a line, and takes the lines that are the answer. Nothing is said of what comes after them.
+---@param line string
+---@param ... string
+function conn:ask(line, ...) end
+
 ---Takes the next bytes, whatever the framing.
 ---@param bytes string
 ---@param note? string

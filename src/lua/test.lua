@@ -276,6 +276,15 @@ function Conn:expect(text, note)
    end
 end
 
+-- Sends a line, and takes the lines that are the answer.
+function Conn:ask(line, ...)
+   check(self, Conn)
+   self:send(line)
+   for _, wanted in ipairs({ ... }) do
+      self:expect(wanted, "after " .. quote(line))
+   end
+end
+
 -- The next bytes, whatever the framing.
 function Conn:expect_bytes(bytes, note)
    check(self, Conn)
@@ -336,8 +345,22 @@ end
 
 -- ---- running ---------------------------------------------------------------------------------
 
-local function explain(message)
-   return type(message) == "string" and message or debug.traceback(tostring(message), 2)
+-- What was wrong, and the line of the test fn where that began, when it is another one: a helper of
+-- several tests has failed.
+local function explain(message, fn)
+   if type(message) ~= "string" then
+      return debug.traceback(tostring(message), 3)
+   end
+   local level, info = 3, debug.getinfo(3, "fSl")
+   while info and info.func ~= fn do
+      level = level + 1
+      info = debug.getinfo(level, "fSl")
+   end
+   local place = info and info.short_src .. ":" .. info.currentline .. ":"
+   if not place or message:sub(1, #place) == place then
+      return message
+   end
+   return message .. "\ncalled from " .. place:sub(1, -2)
 end
 
 -- Prints a result: `why` is what was wrong, nil for nothing.
@@ -355,7 +378,9 @@ end
 -- Calls a function of a test file, and ends its servers. Returns true and what it returns; or
 -- false and all that was wrong.
 local function try(fn, ...)
-   local ok, result = xpcall(fn, explain, ...)
+   local ok, result = xpcall(fn, function(message)
+      return explain(message, fn)
+   end, ...)
    local clean, raised = pcall(test.finish)
    if not clean then
       result = ok and raised or result .. "\n" .. raised

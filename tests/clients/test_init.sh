@@ -15,7 +15,7 @@ run() { # EXIT-CODE COMMAND...
 }
 
 run 0 "$kelpie" init "$new"
-has_text "$work/done.out" "kelpie test $new" || fail "it does not say what is next: $(cat "$work/done.out")"
+has_text "$work/done.out" "$kelpie test $new" || fail "it does not say what is next: $(cat "$work/done.out")"
 equal "what there is" "$(cd "$new" && echo .lua* *)" ".luacheckrc .luarc.json README.md init.lua init_test.lua"
 run 0 "$kelpie" check "$new"
 equal "what check says" "$(cat "$work/done.out")" "$new: ok"

@@ -28,7 +28,7 @@ end() { # NAME
 # The first start says five things. What is typed is a line from the operator.
 on_terminal front "echo \$\$ >'$work/pid'; exec '$kelpie' run -p 0 '$work/scripts'"
 for text in "listens   127.0.0.1:$port" "script    $work/scripts/init.lua" "pid       $server" \
-    "reload    edit the script, then: kelpie reload (or kill -HUP $server)" "try it    nc 127.0.0.1 $port"; do
+    "reload    edit the script, then: $kelpie reload (or kill -HUP $server)" "try it    nc 127.0.0.1 $port"; do
     expect front "$text"
 done
 if command -v socat >/dev/null 2>&1; then
@@ -42,6 +42,10 @@ if command -v socat >/dev/null 2>&1; then
     expect front "client #0 disconnected."
 fi
 end front
+
+on_terminal watching "echo \$\$ >'$work/pid'; exec '$kelpie' run -w -p 0 '$work/scripts'"
+expect watching "reload    save a file of the script, it is loaded at once"
+end watching
 
 # In the background the terminal belongs to the shell: nothing is read, and nothing stops. In
 # the foreground again, what was typed is read.

@@ -120,6 +120,12 @@ return {
       t:connect():send("boom")
       assert(t:errors():find("it broke", 1, true))
    end,
+   asked = function()
+      local c = test.start("init.lua"):connect()
+      c:ask("x\ny", "one x", "one y")
+      c:ask("bye")
+      c:expect_closed("left")
+   end,
 }
 END
 run_tests 0 "$scripts"
@@ -130,11 +136,13 @@ ok 4 listener
 ok 5 upstreams
 ok 6 a_client_that_does_not_read
 ok 7 a_handler_that_raises
-1..7"
+ok 8 asked
+1..8"
 
 # Failures: file and line of the test, a diff, and what a handler has raised.
 cat >"$scripts/bad_test.lua" <<'END'
 local test = require("kelpie.test")
+local function said(c, line) c:ask(line, "one x") end
 return {
    other = function()
       local c = test.start("init.lua"):connect()
@@ -164,6 +172,11 @@ return {
       c:send("boom")
       c:expect("one boom")
    end,
+   helped = function()
+      local c = test.start("init.lua"):connect()
+      said(c, "x")
+      said(c, "y")
+   end,
 }
 END
 echo 'return {' >"$scripts/syntax.lua"
@@ -171,13 +184,14 @@ printf 'local x\nx.y = 1\n' >"$scripts/load.lua"
 echo 'local tests = {} function tests.forgotten() end' >"$scripts/none_test.lua"
 printf 'return {' >"$scripts/broken_test.lua"
 run_tests 1 "$scripts"
-told "not ok 1 - bad_test: other" "bad_test.lua:6: " 'expected: "one x\t2"' '     got: "one x\t1"' \
+told "not ok 1 - bad_test: other" "bad_test.lua:7: " 'expected: "one x\t2"' '     got: "one x\t1"' \
     "                     ^" "not ok 2 - bad_test: raises" "init.lua:4: it broke" \
-    "the greeting" "     got: nothing" "bad_test.lua:15: cannot read $scripts/nowhere.lua" \
-    "bad_test.lua:18: $scripts/syntax.lua:2: " "bad_test.lua:21: reload rejected: $scripts/load.lua:2: " \
-    "bad_test.lua:24: line: a string is wanted, not table" "bad_test.lua:29: expected:" \
-    "not ok 9 - broken_test" "broken_test.lua:1:" "ok 10 - good_test: time" "not ok 17 - none_test" \
-    "none_test.lua: it returns no table of tests" "1..17" "# 10 of 17 failed"
+    "the greeting" "     got: nothing" "bad_test.lua:16: cannot read $scripts/nowhere.lua" \
+    "bad_test.lua:19: $scripts/syntax.lua:2: " "bad_test.lua:22: reload rejected: $scripts/load.lua:2: " \
+    "bad_test.lua:25: line: a string is wanted, not table" "bad_test.lua:30: expected:" \
+    "bad_test.lua:2: after \"y\"" "called from $scripts/bad_test.lua:35" \
+    "not ok 10 - broken_test" "broken_test.lua:1:" "ok 11 - good_test: time" "not ok 19 - none_test" \
+    "none_test.lua: it returns no table of tests" "1..19" "# 11 of 19 failed"
 
 # Some of them: by name, by file.
 run_tests 0 --filter 'good.*an_hour$' "$scripts/good_test.lua"
