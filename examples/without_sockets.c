@@ -53,7 +53,8 @@ int
 main(void)
 {
     struct kelpie_options options = KELPIE_OPTIONS_INIT;
-    struct kelpie_transport transport = {sizeof(transport), on_output, on_closed};
+    struct kelpie_transport transport = {
+        .size = sizeof(transport), .write = on_output, .closed = on_closed};
     struct test t = {.now_ns = 1};
     kelpie_conn *client;
     kelpie *k;

@@ -128,7 +128,8 @@ static const char script[] =
     "   on_connect = function(conn) conn:join('all') end,\n"
     "   on_message = function(conn, line)\n"
     "   print(line)\n"
-    "   if line == 'loop' then while true do tostring(1.5) end end\n"
+    /* It allocates, because the thread sanitizer keeps signals back until then. */
+    "   if line == 'loop' then while true do local _ = ('x'):rep(1000) end end\n"
     "   if line == 'fail' then error('failed') end\n"
     "   if line == 'much' then conn:write(('x'):rep(500000)) return end\n"
     "   conn:send(line:upper(), os and os.setlocale and '!' or '')\n"
