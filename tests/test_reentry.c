@@ -205,9 +205,10 @@ open_host(lua_State *L)
 static void
 start(struct world *w, const char *folder)
 {
-    static const struct kelpie_transport far = {sizeof(far), on_write, on_far_closed};
-    static const struct kelpie_transport other = {sizeof(other), reentry_take_all,
-                                                  on_other_closed};
+    static const struct kelpie_transport far = {
+        .size = sizeof(far), .write = on_write, .closed = on_far_closed};
+    static const struct kelpie_transport other = {
+        .size = sizeof(other), .write = reentry_take_all, .closed = on_other_closed};
     struct kelpie_options options = KELPIE_OPTIONS_INIT;
 
     options.soft_outbox = 1000;
