@@ -90,6 +90,29 @@ given_no_allocator_when_large_blocks_come_and_go_then_bytes_stay_and_are_counted
 }
 
 static void
+given_no_allocator_when_an_array_grows_then_what_it_has_outgrown_is_not_kept(void **state)
+{
+    struct kp_mem mem;
+    uint32_t *array = NULL;
+    size_t capacity = 0;
+    (void)state;
+    kp_mem_init(&mem, NULL, NULL);
+
+    for (uint32_t i = 0; i < 100000; i++) {
+        assert_int_equal(kp_mem_grow(&mem, &array, &capacity, i + 1, sizeof(*array)), 0);
+        array[i] = i;
+    }
+
+    for (uint32_t i = 0; i < 100000; i++)
+        assert_int_equal(array[i], i);
+    assert_int_equal(mem.used, capacity * sizeof(*array));
+    assert_int_equal(mem.spare.bytes, 0);
+    kp_mem_free(&mem, array, capacity * sizeof(*array));
+    assert_int_equal(mem.used, 0);
+    kp_mem_trim(&mem);
+}
+
+static void
 given_blocks_when_they_come_and_go_then_used_counts_their_bytes(void **state)
 {
     struct fixture *f = *state;
@@ -241,6 +264,8 @@ main(void)
         TEST(given_no_allocator_when_a_block_lives_then_the_system_serves_it),
         TEST(
             given_no_allocator_when_large_blocks_come_and_go_then_bytes_stay_and_are_counted),
+        TEST(
+            given_no_allocator_when_an_array_grows_then_what_it_has_outgrown_is_not_kept),
         TEST(given_blocks_when_they_come_and_go_then_used_counts_their_bytes),
         TEST(given_dirty_memory_when_zalloc_then_all_bytes_are_zero),
         TEST(given_no_memory_when_anything_is_asked_for_then_null_and_nothing_changed),

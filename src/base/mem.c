@@ -180,6 +180,21 @@ grown_capacity(size_t capacity, size_t want, size_t element_size)
     return grown <= max ? grown : 0;
 }
 
+/* As kp_mem_realloc, but what an array has outgrown is nobody's next block: it is not kept. */
+static void *
+grow_block(struct kp_mem *mem, void *ptr, size_t old_size, size_t new_size)
+{
+    if (mem->alloc != NULL || !is_kept(old_size))
+        return kp_mem_realloc(mem, ptr, old_size, new_size);
+    void *moved = kp_mem_alloc(mem, new_size);
+    if (moved == NULL)
+        return NULL;
+    memcpy(moved, ptr, old_size);
+    mem->used -= old_size;
+    free(ptr);
+    return moved;
+}
+
 int
 kp_mem_grow(struct kp_mem *mem, void *array, size_t *capacity, size_t want,
             size_t element_size)
@@ -193,7 +208,7 @@ kp_mem_grow(struct kp_mem *mem, void *array, size_t *capacity, size_t want,
     /* array points to a pointer of any type; memcpy reads and writes it as what it is. */
     void *block;
     memcpy(&block, array, sizeof(block));
-    block = kp_mem_realloc(mem, block, *capacity * element_size, grown * element_size);
+    block = grow_block(mem, block, *capacity * element_size, grown * element_size);
     if (block == NULL)
         return -ENOMEM;
     memcpy(array, &block, sizeof(block));
