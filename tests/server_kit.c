@@ -23,6 +23,10 @@
 
 #define LIMIT_S 10
 
+const char sv_echo_script[] = "return { on_message = function(conn, line)\n"
+                              "   conn:send('echo ', line)\n"
+                              "end }\n";
+
 static void
 append(char *text, size_t *len, const char *line, size_t line_len)
 {

@@ -23,6 +23,9 @@ struct server_kit {
     int fds_before; /* open descriptors before it started */
 };
 
+/* A script that answers x with "echo x". */
+extern const char sv_echo_script[];
+
 /* Fills in the log and print doors of options. */
 void sv_doors(struct server_kit *kit, struct kelpie_options *options);
 

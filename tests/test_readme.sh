@@ -65,7 +65,7 @@ done
 # ---- names ---------------------------------------------------------------------------
 
 "$kelpie" --help >"$work/help"
-for flag in $(sed 's/cmake[^`]*//g; s/busted[^`]*//g; s/kelpie --help//g' README.md |
+for flag in $(sed 's/cmake[^`]*//g; s/busted[^`]*//g; s/sh tests[^`]*//g; s/kelpie --help//g' README.md |
     grep -oE '(^|[ `(])--[a-z][a-z-]+' | tr -d ' `('); do
     grep -qE -e "(^| )$flag( |\$)" "$work/help" || complain "README.md: kelpie has no $flag"
 done
