@@ -3,31 +3,39 @@
 --    kelpie -p 8080 examples/proxy.lua       # examples/proxy/upstreams.lua says where the servers are
 --    curl http://127.0.0.1:8080/
 --
--- Each client has a connection of its own to an upstream, and two loops that copy: one from
--- the client, which is its handler, and one from the upstream, beside it. A loop that is ahead
--- of its reader waits, and while it waits its source is not read, so memory stays flat.
+-- Each client has a connection of its own to an upstream. Whoever is ahead of the other's reading
+-- is not read until the other one has room again (on_drain), so memory stays flat.
+--
+--    client    its handler waits for its bytes in a loop, also when it has ended its side: then
+--              the upstream is told so, and what it still answers is passed on
+--    upstream  its bytes go to the handlers of the "listener" upstream; when it ends, the client
+--              gets what is left, and ends as the upstream did: in order, or with a reset
+--
 -- When the script is reloaded the loops go on in the old version, at most for retire_timeout;
 -- then they end with "retired", and on_adopt starts them again in the new one.
+
 local kelpie = require("kelpie")
 local upstreams = require("proxy.upstreams")
 
-local HIGH_WATER = 256 * 1024 -- bytes that may wait for a reader
 local CHECK_SECONDS = 2
+local WISHES = { timeout = 3, handlers = "upstream" } -- of a connection to an upstream
 
 local health = kelpie.keep("health", {}) -- [address] = "down", nothing for a good one
 local turn = kelpie.keep("turn", { n = 0 })
 
-local handlers = { framing = "raw", max_message = 65536 }
+local from_upstream = { framing = "raw", max_message = 65536 }
+local handlers = { framing = "raw", max_message = 65536, listeners = { upstream = from_upstream } }
 
----Connects to the next upstream in turn that answers; those that are known to be down come last.
----@return kelpie.conn?
+-- ---- upstreams ----------------------------------------------------------------------------------
+
+-- Connects to the next upstream in turn that answers; those that are known to be down come last.
 local function connect_upstream()
    for _, state in ipairs({ "up", "down" }) do
       for _ = 1, #upstreams do
          turn.n = turn.n % #upstreams + 1
          local address = upstreams[turn.n]
          if (health[address] or "up") == state then
-            local upstream, message = kelpie.connect(address, { timeout = 3 })
+            local upstream, message = kelpie.connect(address, WISHES)
             if upstream then
                return upstream
             end
@@ -39,67 +47,8 @@ local function connect_upstream()
    return nil
 end
 
----Waits until a reader has taken most of what is queued for it.
----@return boolean goes_on false: this version of the script is replaced
-local function wait_for_reader(to)
-   while to:queued() > HIGH_WATER do
-      local _, _, code = kelpie.sleep(0.005)
-      if code == "retired" then
-         return false
-      end
-   end
-   return true
-end
-
----Copies until one side ends, then lets the other one have what is queued.
-local function copy(from, to)
-   while true do
-      local bytes, _, code = from:receive()
-      if code == "retired" then
-         return
-      end
-      if not bytes or not to:write(bytes) then
-         from:close("proxied to its end")
-         to:close("proxied to its end")
-         return
-      end
-      if not wait_for_reader(to) then
-         return
-      end
-   end
-end
-
-local function start(conn, upstream)
-   kelpie.spawn(copy, upstream, conn)
-   copy(conn, upstream)
-end
-
-function handlers.on_connect(conn)
-   local upstream = connect_upstream()
-   if not upstream then
-      return conn:close("no upstream")
-   end
-   if not conn:is_open() then
-      return upstream:close("its client has left")
-   end
-   conn.data.upstream = upstream
-   start(conn, upstream)
-end
-
-function handlers.on_adopt(conn)
-   if conn.data.upstream then
-      start(conn, conn.data.upstream)
-   end
-end
-
-function handlers.on_disconnect(conn)
-   if conn.data.upstream then
-      conn.data.upstream:close("its client has left")
-   end
-end
-
 local function check(address)
-   local probe, message = kelpie.connect(address, { timeout = 1 })
+   local probe, message = kelpie.connect(address, { timeout = CHECK_SECONDS / 2 })
    local state = not probe and "down" or nil
    if probe then
       probe:close("checked")
@@ -116,6 +65,95 @@ function handlers.on_load()
          kelpie.spawn(check, address)
       end
    end)
+end
+
+-- ---- bytes --------------------------------------------------------------------------------------
+
+-- Passes bytes on. False: who shall have them is gone.
+local function pass(bytes, from, to)
+   local ok = to:write(bytes)
+   if ok and not to:has_room() then
+      from:pause() -- until on_drain
+   end
+   return ok
+end
+
+-- Passes on what comes until it ends, or nobody wants it. Returns why it has ended.
+local function pass_all(from, to)
+   while true do
+      local bytes, _, code = from:receive()
+      if not bytes or not pass(bytes, from, to) then
+         return code
+      end
+   end
+end
+
+local function serve(conn, upstream)
+   if pass_all(conn, upstream) ~= "retired" and conn:is_open() then
+      upstream:finish() -- the client has ended its side
+      pass_all(upstream, conn)
+   end
+end
+
+function from_upstream.on_message(upstream, bytes)
+   pass(bytes, upstream, upstream.data.client)
+end
+
+function from_upstream.on_drain(upstream)
+   upstream.data.client:resume()
+end
+
+function handlers.on_drain(conn)
+   if conn.data.upstream then
+      conn.data.upstream:resume()
+   end
+end
+
+-- ---- coming and going ---------------------------------------------------------------------------
+
+function handlers.on_connect(conn)
+   local upstream = connect_upstream()
+   if not upstream then
+      conn:close("no upstream")
+   elseif not conn:is_open() then
+      upstream:close("its client has left")
+   else
+      conn.data.upstream, upstream.data.client = upstream, conn
+      serve(conn, upstream)
+   end
+end
+
+-- Whoever was connecting when the version changed is not known to this one.
+function handlers.on_adopt(conn)
+   if conn.data.upstream then
+      serve(conn, conn.data.upstream)
+   else
+      conn:abort()
+   end
+end
+
+function from_upstream.on_adopt(upstream)
+   if not upstream.data.client then
+      upstream:abort()
+   end
+end
+
+function handlers.on_disconnect(conn, reason)
+   local upstream = conn.data.upstream
+   if upstream and reason == "eof" then
+      upstream:close("its client has left")
+   elseif upstream then
+      upstream:abort()
+   end
+end
+
+function from_upstream.on_disconnect(upstream, reason)
+   local client = upstream.data.client
+   if client and reason == "eof" then
+      client:close("eof")
+   elseif client then
+      client:abort()
+   end
 end
 
 return handlers

@@ -53,8 +53,7 @@ int
 main(void)
 {
     struct kelpie_options options = KELPIE_OPTIONS_INIT;
-    struct kelpie_transport transport = {
-        .size = sizeof(transport), .write = on_output, .closed = on_closed};
+    struct kelpie_transport far = {sizeof(far), on_output, on_closed, NULL, NULL};
     struct test t = {.now_ns = 1};
     kelpie_conn *client;
     kelpie *k;
@@ -63,7 +62,7 @@ main(void)
     options.now_arg = &t;
     if (kelpie_new(&k, &options) < 0 ||
         kelpie_load_string(k, script, strlen(script), "=script") < 0 ||
-        kelpie_detached(k, NULL, &transport, &t, &client) < 0)
+        kelpie_detached(k, NULL, &far, &t, &client) < 0)
         return 1;
     kelpie_conn_feed(client, "hel", 3);
     kelpie_step(k, 0);

@@ -40,6 +40,7 @@
  X(kelpie_set_framing, kelpie_set_framing(w->k, "crlf", 100))                            \
  X(kelpie_conn_send, kelpie_conn_send(c, "sent", 4))                                     \
  X(kelpie_conn_write, kelpie_conn_write(c, w->much, sizeof(w->much)))                    \
+ X(kelpie_conn_finish, kelpie_conn_finish(c))                                            \
  X(kelpie_conn_close, kelpie_conn_close(c, "inside"))                                    \
  X(kelpie_conn_abort, kelpie_conn_abort(c))                                              \
  X(kelpie_conn_pause, kelpie_conn_pause(c))                                              \

@@ -282,6 +282,33 @@ given_much_when_sent_then_it_is_written_at_once_and_in_order(void **state)
     close(peer);
 }
 
+static void
+finish_after_much(struct net_kit *kit UNUSED, struct kelpie_conn *conn,
+                  const char *message UNUSED, size_t len UNUSED)
+{
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(nk_write(conn, 500), 0);
+    kp_conn_finish(conn);
+}
+
+static void
+given_much_when_it_is_the_last_then_the_peer_sees_the_end(void **state)
+{
+    struct net_kit *kit = *state;
+    struct kelpie_conn *conn;
+    int peer = nk_pair(kit, &conn);
+    kit->net.much = 1000;
+    kit->on_message = finish_after_much;
+
+    nk_say(peer, "all of it\n");
+    nk_settle(kit);
+
+    assert_int_equal(fault_drain(peer), 2000);
+    assert_true(nk_has_ended(peer));
+    assert_int_equal(conn->state, KP_CONN_OPEN);
+    close(peer);
+}
+
 /* It would have passed the mark, and on_drain is owed then. */
 static void
 given_more_than_the_soft_limit_when_sent_then_it_waits_and_drains(void **state)
@@ -595,6 +622,7 @@ main(void)
         TEST(given_a_reader_that_keeps_up_when_more_than_the_limit_is_sent_then_it_fits),
         TEST(given_an_error_in_that_write_when_sending_then_closed_is_the_answer),
         TEST(given_much_when_sent_then_it_is_written_at_once_and_in_order),
+        TEST(given_much_when_it_is_the_last_then_the_peer_sees_the_end),
         TEST(given_more_than_the_soft_limit_when_sent_then_it_waits_and_drains),
         TEST(given_a_socket_that_takes_no_more_when_much_is_sent_then_the_rest_follows),
         TEST(given_a_peer_that_is_gone_when_much_is_sent_then_closed_is_the_answer),

@@ -229,7 +229,7 @@ kp_conn_flush_much(struct kelpie_conn *conn)
     kp_list_remove(&conn->dirty);
     kp_conn_flush(conn);
     /* What follows an empty outbox, on_drain or SHUT_WR, is done in its turn. */
-    if (conn->over_mark || conn->state == KP_CONN_DRAINING)
+    if (conn->over_mark || conn->finishing || conn->state == KP_CONN_DRAINING)
         kp_conn_touch(conn);
 }
 

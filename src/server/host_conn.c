@@ -40,7 +40,8 @@ kelpie_conn_write(kelpie_conn *conn, const void *bytes, size_t len)
 void
 kelpie_conn_finish(kelpie_conn *conn)
 {
-    kp_conn_finish(conn);
+    if (conn != NULL)
+        kp_conn_finish(conn);
 }
 
 void
