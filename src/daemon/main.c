@@ -14,18 +14,25 @@
 #include "log.h"
 #include "privileges.h"
 
+/* What is long was written in parts, of which an earlier one may have failed. */
+static int
+end_output(void)
+{
+    return fflush(stdout) == 0 && !ferror(stdout) ? EX_OK : EX_IOERR;
+}
+
 static int
 print_help(void)
 {
     kd_options_help(stdout);
-    return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
+    return end_output();
 }
 
 static int
 print_version(void)
 {
     printf("kelpie %s (%s)\n", kelpie_version(), LUA_RELEASE);
-    return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
+    return end_output();
 }
 
 static int
