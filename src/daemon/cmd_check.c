@@ -102,7 +102,5 @@ kd_cmd_check(const struct kd_options *options)
         else
             printf("%s: ok, %d warning%s\n", line, rc, rc == 1 ? "" : "s");
     }
-    if (fflush(stdout) != 0)
-        return EX_IOERR;
-    return rc < 0 ? kd_exit_of_load(rc) : EX_OK;
+    return kd_end_output(rc < 0 ? kd_exit_of_load(rc) : EX_OK);
 }

@@ -170,5 +170,5 @@ kd_cmd_init(const struct kd_options *options)
     if (!has_definitions)
         complain(lua_dir, "kelpie.d.lua is not there; .luarc.json says it is");
     say_what_is_next(options);
-    return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
+    return kd_end_output(EX_OK);
 }

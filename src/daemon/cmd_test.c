@@ -52,5 +52,5 @@ kd_cmd_test(const struct kd_options *options)
         code = lua_tointeger(L, -1) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
     }
     lua_close(L);
-    return fflush(stdout) == 0 ? code : EX_IOERR;
+    return kd_end_output(code);
 }

@@ -12,6 +12,10 @@ int kd_cmd_check(const struct kd_options *options);
 int kd_cmd_init(const struct kd_options *options);
 int kd_cmd_test(const struct kd_options *options); /* 0: all passed; 1 */
 
+/* Returns code, or EX_IOERR when anything that was printed has not been written: what is long
+ * goes in parts, of which an earlier one may have failed. */
+int kd_end_output(int code);
+
 /* Ask a running daemon; their exit codes are enum kd_exit (control_client.h). */
 int kd_cmd_reload(const struct kd_options *options);
 int kd_cmd_rollback(const struct kd_options *options);

@@ -14,25 +14,24 @@
 #include "log.h"
 #include "privileges.h"
 
-/* What is long was written in parts, of which an earlier one may have failed. */
-static int
-end_output(void)
+int
+kd_end_output(int code)
 {
-    return fflush(stdout) == 0 && !ferror(stdout) ? EX_OK : EX_IOERR;
+    return fflush(stdout) == 0 && !ferror(stdout) ? code : EX_IOERR;
 }
 
 static int
 print_help(void)
 {
     kd_options_help(stdout);
-    return end_output();
+    return kd_end_output(EX_OK);
 }
 
 static int
 print_version(void)
 {
     printf("kelpie %s (%s)\n", kelpie_version(), LUA_RELEASE);
-    return end_output();
+    return kd_end_output(EX_OK);
 }
 
 static int
