@@ -312,10 +312,12 @@ KELPIE_API int kelpie_listen_fd(kelpie *k, int fd, const char *name);
 KELPIE_API int kelpie_control(kelpie *k, const char *path);
 
 /* Takes over a connected stream socket, which then behaves like an accepted connection:
- * on_connect is called in the next step. listener_name may be NULL.
+ * on_connect is called in the next step. listener_name may be NULL; it chooses the handlers of
+ * a script, as for what the listener of that name accepts, and there need not be one.
  * Returns   0 with *out set (out may be NULL); -ENOMEM; -EBADF, -ENOTSOCK, -ENOTCONN;
  *           -EPROTOTYPE for a socket without a stream; KELPIE_EFULL above max_clients and
- *           max_per_ip; KELPIE_ECLOSED when a drain has begun.
+ *           max_per_ip; KELPIE_ECLOSED when a drain has begun; KELPIE_EADDRESS for a name of
+ *           more than 31 bytes.
  * Takes     fd, unless it fails; it may be nonblocking then. */
 KELPIE_API int kelpie_adopt(kelpie *k, int fd, const char *listener_name,
                             kelpie_conn **out);
@@ -621,10 +623,11 @@ struct kelpie_transport {
 
 /* Makes a connection without a socket: the host feeds it, and takes its output. Everything
  * else is as for an accepted one, limits and counters as well; its peer is "unix". It costs no
- * descriptor. on_connect is called in the next step. listener_name may be NULL. transport is
- * copied.
+ * descriptor. on_connect is called in the next step. listener_name is as for kelpie_adopt.
+ * transport is copied.
  * Returns   0; -ENOMEM; KELPIE_EFULL above max_clients; KELPIE_ECLOSED when a drain has begun;
- *           KELPIE_EMISUSE for an unknown size, and without write.
+ *           KELPIE_EADDRESS for a name of more than 31 bytes; KELPIE_EMISUSE for an unknown
+ *           size, and without write.
  * Gives     *out, to be used until closed is called. */
 KELPIE_API int kelpie_detached(kelpie *k, const char *listener_name,
                                const struct kelpie_transport *transport, void *arg,

@@ -119,6 +119,42 @@ given_a_handler_that_closes_when_all_is_written_then_the_host_is_told(void **sta
     sv_stop(&kit);
 }
 
+/* As tests of handlers do it: a name chooses handlers, and nothing is opened for it. */
+static void
+given_a_name_that_no_listener_has_when_opened_then_its_handlers_serve(void **state)
+{
+    struct server_kit kit = {0};
+    struct far_end far[3];
+    static const char *const names[] = {"admin", "admin", "other"};
+    kelpie_conn *conn;
+
+    (void)state;
+    sv_start(
+        &kit, NULL,
+        "return { on_connect = function(conn) conn:send('main ', conn.listener) end,\n"
+        "   listeners = { admin = {\n"
+        "      on_connect = function(conn) conn:send('admin') end } } }");
+    int fds = sv_open_fds();
+    for (int i = 0; i < 3; i++) {
+        memset(&far[i], 0, sizeof(far[i]));
+        far[i].room = sizeof(far[i].text) - 1;
+        assert_int_equal(kelpie_detached(kit.k, names[i], &transport, &far[i], &conn), 0);
+        assert_string_equal(kelpie_conn_listener(conn), names[i]);
+    }
+    assert_int_equal(kelpie_detached(kit.k, "a name that is too long for a listener",
+                                     &transport, &far[0], &conn),
+                     KELPIE_EADDRESS);
+    steps(&kit, 2);
+
+    assert_string_equal(far[0].text, "admin\n");
+    assert_string_equal(far[1].text, "admin\n");
+    assert_string_equal(far[2].text, "main other\n");
+    assert_int_equal(sv_open_fds(), fds);
+    assert_true(kelpie_listen(kit.k, "admin=127.0.0.1:0") >
+                0); /* the name is not taken */
+    sv_stop(&kit);
+}
+
 static void
 given_a_host_that_takes_little_when_it_takes_more_then_nothing_is_lost(void **state)
 {
@@ -364,6 +400,8 @@ main(void)
             given_a_detached_connection_when_fed_then_it_is_served_as_any_other),
         cmocka_unit_test(
             given_a_handler_that_closes_when_all_is_written_then_the_host_is_told),
+        cmocka_unit_test(
+            given_a_name_that_no_listener_has_when_opened_then_its_handlers_serve),
         cmocka_unit_test(
             given_a_host_that_takes_little_when_it_takes_more_then_nothing_is_lost),
         cmocka_unit_test(given_more_than_may_wait_when_fed_then_it_is_refused_whole),

@@ -300,6 +300,38 @@ kp_listener_find(const struct kp_net *net, const char *name)
     return NULL;
 }
 
+/* A closed one will do: it is a name all the same. */
+static struct kp_listener *
+find_any(const struct kp_net *net, const char *name)
+{
+    struct kp_listener *found = kp_listener_find(net, name);
+
+    kp_list_each(node, &net->listeners) {
+        struct kp_listener *listener = kp_container_of(node, struct kp_listener, node);
+        if (found == NULL && strcmp(listener->name, name) == 0)
+            found = listener;
+    }
+    return found;
+}
+
+int
+kp_listener_named(struct kp_net *net, struct kp_listener **out, const char *name)
+{
+    *out = NULL;
+    if (name == NULL)
+        return 0;
+    if (strlen(name) >= sizeof((*out)->name))
+        return KELPIE_EADDRESS;
+    *out = find_any(net, name);
+    if (*out != NULL || name[0] == '\0')
+        return 0;
+    *out = new_listener(net, name);
+    if (*out == NULL)
+        return -ENOMEM;
+    kp_list_append(&net->listeners, &(*out)->node);
+    return 0;
+}
+
 void
 kp_listeners_stop(struct kp_net *net)
 {

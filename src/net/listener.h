@@ -39,6 +39,12 @@ void kp_listener_close(struct kp_listener *listener);
 /* Finds the listener of that name, or NULL. */
 struct kp_listener *kp_listener_find(const struct kp_net *net, const char *name);
 
+/* Finds the listener of that name (NULL: none) for a connection that it has not accepted. When
+ * there is none, makes one that has no socket: the name alone decides upon handlers.
+ * Returns   0; -ENOMEM; KELPIE_EADDRESS for a name that is too long. */
+int kp_listener_named(struct kp_net *net, struct kp_listener **out,
+                      const char *name) KP_MUST_CHECK;
+
 /* Closes all listeners (a drain begins). Connections keep working, so the struct of a
  * listener stays until kp_net_clear. */
 void kp_listeners_stop(struct kp_net *net);

@@ -23,9 +23,10 @@ kelpie_detached(kelpie *k, const char *listener_name,
         return rc;
     if (calls.write == NULL)
         return kp_server_fail(k, KELPIE_EMISUSE, "detached: write is missing");
-    struct kp_listener *listener =
-        listener_name != NULL ? kp_listener_find(&k->net, listener_name) : NULL;
-    rc = kp_detached_open(&k->net, out, &calls, arg, listener);
+    struct kp_listener *listener;
+    rc = kp_listener_named(&k->net, &listener, listener_name);
+    if (rc == 0)
+        rc = kp_detached_open(&k->net, out, &calls, arg, listener);
     if (rc == -ENOSPC)
         return kp_server_fail(k, KELPIE_EFULL, "detached: too many clients");
     return rc < 0 ? kp_server_fail(k, rc, "detached: %s", kelpie_strerror(rc)) : 0;

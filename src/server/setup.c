@@ -264,9 +264,10 @@ kelpie_adopt(kelpie *k, int fd, const char *listener_name, kelpie_conn **out)
     if (rc < 0)
         return kp_server_fail(k, rc, "adopt descriptor %d: %s", fd, kelpie_strerror(rc));
 
-    struct kp_listener *listener =
-        listener_name != NULL ? kp_listener_find(&k->net, listener_name) : NULL;
-    rc = kp_conn_open(&k->net, &conn, fd, &peer, listener);
+    struct kp_listener *listener;
+    rc = kp_listener_named(&k->net, &listener, listener_name);
+    if (rc == 0)
+        rc = kp_conn_open(&k->net, &conn, fd, &peer, listener);
     if (rc == -ENOSPC || rc == -EUSERS)
         return kp_server_fail(k, KELPIE_EFULL, "adopt descriptor %d: too many clients",
                               fd);

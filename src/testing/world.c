@@ -275,26 +275,6 @@ world_advance(lua_State *L)
     return 0;
 }
 
-/* Handlers of a listener are found by its name, so there must be one. Nobody connects to it. */
-static int
-open_listener(struct world *world, const char *name)
-{
-    char address[128];
-
-    snprintf(address, sizeof(address), "%s=127.0.0.1:0", name);
-    return kelpie_listen(world->k, address);
-}
-
-static bool
-is_listening(const struct world *world, const char *name)
-{
-    for (size_t i = 0; i < world->n_ends; i++)
-        if (world->ends[i]->conn != NULL &&
-            strcmp(kelpie_conn_listener(world->ends[i]->conn), name) == 0)
-            return true;
-    return false;
-}
-
 static int
 world_connect(lua_State *L)
 {
@@ -305,9 +285,6 @@ world_connect(lua_State *L)
     struct world *world = world_at(L);
     const char *listener = luaL_optstring(L, 2, NULL);
 
-    if (listener != NULL && !is_listening(world, listener) &&
-        open_listener(world, listener) < 0)
-        return push_failure(L, kelpie_errmsg(world->k));
     struct far_end *end = add_end(world);
     if (end == NULL)
         return luaL_error(L, "out of memory");
