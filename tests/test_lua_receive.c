@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "bind_kit.h"
+#include "net/conn_read.h"
 
 /* --- receiving --------------------------------------------------------------------------- */
 
@@ -217,6 +218,151 @@ given_framings_that_are_none_when_set_then_it_raises(void **state)
     sk_hears(kit, 0, "still a line\n");
 }
 
+/* --- messages that have come together ---------------------------------------------------- */
+
+/* A loop that does what a line says; when it has ended lines go to on_message. */
+static const char obedient_loop[] =
+    "local function loop(conn)\n"
+    "   for line in function() return conn:receive() end do\n"
+    "      print(line)\n"
+    "      if line == 'some' then test.advance(15) end\n"
+    "      if line == 'look' then test.look(5) test.look(10) end\n"
+    "      if line == 'slow' then for i = 1, 30 do test.advance(1) for j = 1, 999 do end "
+    "end end\n"
+    "      if line == 'loop' then while true do test.advance(1) end end\n"
+    "      if line == 'three' then print(conn:receive(3), conn:receive('line', 0)) end\n"
+    "      if line == 'pause' then conn:pause() end\n"
+    "      if line == 'close' then conn:close() end\n"
+    "      if line == 'wrapped' then\n"
+    "         print(coroutine.wrap(function() return pcall(conn.receive, conn) end)())\n"
+    "      end\n"
+    "   end\n"
+    "   print('end')\n"
+    "end\n"
+    "return { on_connect = loop, on_message = function(_, line) print('event', line) end "
+    "}";
+
+static void
+tell_loop(struct script_kit *kit, const char *lines)
+{
+    sk_load(kit, obedient_loop);
+    sk_connect(kit, 0);
+    sk_say(kit, 0, lines);
+}
+
+static void
+given_lines_that_come_together_when_a_loop_receives_then_it_goes_on_without_the_net(
+    void **state)
+{
+    struct script_kit *kit = *state;
+
+    tell_loop(kit, "a\nthree\nxyzrest\nwrapped\nb\n\nc\n");
+    sk_printed(kit, "a\nthree\nxyz\trest\nwrapped\ntrue\tb\n\nc\n");
+    assert_int_equal(kit->n_told, 1);
+    assert_int_equal(kit->net.counters.messages_in, 8);
+
+    sk_say(kit, 0, "d\n");
+    sk_printed(kit, "d\n");
+    assert_int_equal(kit->n_told, 2);
+}
+
+static void
+given_a_loop_when_it_pauses_or_closes_then_it_gets_no_more(void **state)
+{
+    struct script_kit *kit = *state;
+
+    tell_loop(kit, "pause\na\nclose\nb\n");
+    sk_printed(kit, "pause\n");
+    kp_conn_resume(kit->conns[0]);
+    sk_settle(kit);
+
+    sk_printed(kit, "a\nclose\nend\n");
+}
+
+static void
+given_lines_that_come_together_when_each_is_in_time_then_none_is_late(void **state)
+{
+    struct script_kit *kit = *state;
+
+    kit->script.limits.handler_timeout_ns = 50 * KP_NS_PER_MS;
+    tell_loop(kit, "some\nsome\nsome\nsome\n");
+    sk_printed(kit, "some\nsome\nsome\nsome\n");
+    assert_int_equal(kit->n_told, 1);
+
+    sk_logged_nothing(kit);
+}
+
+static void
+given_the_guard_when_each_line_is_in_time_then_none_is_late(void **state)
+{
+    struct script_kit *kit = *state;
+
+    kit->script.limits.handler_timeout_ns = 50 * KP_NS_PER_MS;
+    tell_loop(kit, "look\nlook\nlook\nlook\n");
+
+    sk_printed(kit, "look\nlook\nlook\nlook\n");
+    sk_logged_nothing(kit);
+    assert_int_equal(kit->n_told, 1);
+}
+
+static void
+given_a_loop_that_is_killed_when_lines_follow_then_it_is_told_of_its_own_line(
+    void **state)
+{
+    struct script_kit *kit = *state;
+
+    tell_loop(kit, "some\nloop\nb\n");
+
+    sk_printed(kit, "some\nloop\n"); /* it was on_connect: closed */
+    sk_logged(kit, "handler ran longer than 100 ms");
+    sk_logged(kit, "    its message (4 bytes): loop\n");
+    assert_int_equal(kit->script.handler_kills, 1);
+}
+
+static void
+given_a_loop_that_is_slow_when_lines_follow_then_others_are_served_before_them(
+    void **state)
+{
+    struct script_kit *kit = *state;
+
+    sk_load(kit, obedient_loop);
+    sk_connect(kit, 0);
+    sk_connect(kit, 1);
+    assert_int_equal(kp_sys_write(&kit->env.sys, kit->peers[0], "a\nslow\nb\n", 9), 9);
+    sk_say(kit, 1, "other\n");
+
+    sk_printed(kit, "a\nslow\nother\nb\n");
+    sk_logged(kit, "took more than ");
+}
+
+static void
+given_a_flood_when_a_loop_receives_then_others_have_their_turn(void **state)
+{
+    struct script_kit *kit = *state;
+    char lines[2 * (KP_STEP_MESSAGES + 1) + 1] = "";
+
+    sk_load(kit, "local n = 0\n"
+                 "return { on_connect = function(conn)\n"
+                 "   while conn:receive() do n = n + 1 end end,\n"
+                 "on_message = function() print(n) end,\n"
+                 "on_input = function() print(n) end }");
+    sk_connect(kit, 0);
+    for (int i = 0; i <= KP_STEP_MESSAGES; i++)
+        strcat(lines, "x\n");
+    assert_int_equal(kp_sys_write(&kit->env.sys, kit->peers[0], lines, strlen(lines)),
+                     strlen(lines));
+    for (int i = 0; i < 10 && kit->n_told == 0; i++)
+        sk_step(kit);
+    assert_int_equal(kp_script_on_input(&kit->script, "", 0), 0);
+    sk_settle(kit);
+    assert_int_equal(kp_script_on_input(&kit->script, "", 0), 0);
+
+    char expected[64];
+    snprintf(expected, sizeof expected, "%d\n%d\n", KP_STEP_MESSAGES,
+             KP_STEP_MESSAGES + 1);
+    sk_printed(kit, expected);
+}
+
 int
 main(void)
 {
@@ -232,6 +378,15 @@ main(void)
         T(given_a_waiting_handler_when_a_second_one_receives_then_it_raises),
         T(given_another_framing_when_set_then_it_holds_from_the_next_byte_on),
         T(given_framings_that_are_none_when_set_then_it_raises),
+        T(given_lines_that_come_together_when_a_loop_receives_then_it_goes_on_without_the_net),
+        T(given_a_loop_when_it_pauses_or_closes_then_it_gets_no_more),
+        T(given_lines_that_come_together_when_each_is_in_time_then_none_is_late),
+        cmocka_unit_test_setup_teardown(
+            given_the_guard_when_each_line_is_in_time_then_none_is_late, sk_setup_signal,
+            sk_teardown),
+        T(given_a_loop_that_is_killed_when_lines_follow_then_it_is_told_of_its_own_line),
+        T(given_a_loop_that_is_slow_when_lines_follow_then_others_are_served_before_them),
+        T(given_a_flood_when_a_loop_receives_then_others_have_their_turn),
 #undef T
     };
 

@@ -337,13 +337,19 @@ kp_conn_release(struct kelpie_conn *conn)
 }
 
 void
-kp_conn_want_message(struct kelpie_conn *conn, const struct kp_framing *once)
+kp_conn_set_wish(struct kelpie_conn *conn, bool wants, const struct kp_framing *once)
 {
-    conn->wants = true;
+    conn->wants = wants;
     conn->has_once = once != NULL;
     if (once != NULL)
         conn->once = *once;
     memset(&conn->frame, 0, sizeof(conn->frame));
+}
+
+void
+kp_conn_want_message(struct kelpie_conn *conn, const struct kp_framing *once)
+{
+    kp_conn_set_wish(conn, true, once);
     kp_conn_wake(conn);
 }
 
@@ -352,10 +358,8 @@ kp_conn_unwant_message(struct kelpie_conn *conn)
 {
     bool was_wanted = conn->wants;
 
-    conn->wants = false;
-    conn->has_once = false;
+    kp_conn_set_wish(conn, false, NULL);
     conn->frame_since_ns = 0;
-    memset(&conn->frame, 0, sizeof(conn->frame));
     /* What has come meanwhile may be a message in the connection's own framing. */
     if (was_wanted)
         kp_conn_wake(conn);

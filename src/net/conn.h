@@ -163,6 +163,10 @@ void kp_conn_release(struct kelpie_conn *conn);
  * of input on_input_end is called. once may be NULL: the connection's framing, in which
  * what is left at the end of input is cut in any case. */
 void kp_conn_want_message(struct kelpie_conn *conn, const struct kp_framing *once);
+/* For who asks kp_conn_next_message at once: the same without waking it; wants false: the
+ * wish is withdrawn. */
+void kp_conn_set_wish(struct kelpie_conn *conn, bool wants,
+                      const struct kp_framing *once);
 /* The wish is withdrawn (a time-out): what has come is cut in conn's framing again. */
 void kp_conn_unwant_message(struct kelpie_conn *conn);
 

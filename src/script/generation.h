@@ -55,7 +55,8 @@ struct kp_generation {
     lua_Integer schema;             /* handlers.schema; 0 without */
 
     /* Addresses of the metatables of our userdata, to know them by; and that of the handle which
-     * the running handler was called with: it is on the stack, and needs no look. lua_type.c */
+     * the running handler was called with, or has received from: it is there meanwhile, and
+     * needs no look. lua_type.c */
     const void *metatables[KP_N_LUA_KINDS];
     const void *own_handle; /* NULL: none */
 
@@ -144,6 +145,14 @@ struct kp_handlers *kp_generation_handlers(struct kp_generation *gen,
  *           -ENOMEM. */
 int kp_generation_call(struct kp_generation *gen, enum kp_handler handler,
                        struct kelpie_conn *conn, const void *text, size_t len);
+
+/* Inside a task that handles a message of conn: goes on to the next one if it has come
+ * together with that, as if the task had ended or been suspended, and been called anew. The
+ * next one has a budget of its own. After a handler that was slow there is none.
+ * Returns   whether there is one.
+ * Borrows   *message, len bytes, as kp_conn_next_message. */
+bool kp_generation_next_message(lua_State *L, struct kelpie_conn *conn,
+                                const void **message, size_t *len);
 
 /* Calls on_error(conn, message, traceback) of the connection's handlers, else of the main
  * ones; conn NULL is nil.

@@ -48,25 +48,37 @@ end_after_suspension(lua_State *L, int status, lua_KContext context)
     return 0;
 }
 
+bool
+kp_generation_next_message(lua_State *L, struct kelpie_conn *conn, const void **message,
+                           size_t *len)
+{
+    struct kp_generation *gen = kp_generation_of(L);
+    const struct kp_script_hooks *hooks = &gen->script->hooks;
+    bool has_next = false;
+
+    if (kp_watchdog_pause(&gen->watchdog)) {
+        kp_collector_follow(&gen->collector, L, gen->lua_bytes,
+                            gen->script->limits.lua_memory);
+        has_next = hooks->next_message(hooks->arg, conn, message, len);
+    }
+    if (has_next) {
+        gen->message = *message;
+        gen->message_len = *len;
+    }
+    kp_watchdog_resume(&gen->watchdog);
+    return has_next;
+}
+
 /* Takes the next message, when the handler has returned from the last one.
  * Returns   whether there is one; if not, the task is to end. */
 static bool
 take_next(lua_State *L, struct kp_generation *gen, struct kp_call *call)
 {
-    const struct kp_script_hooks *hooks = &gen->script->hooks;
-
     if (call->handler != KP_ON_MESSAGE || gen->current->exposed ||
-        !kp_watchdog_pause(&gen->watchdog))
+        !kp_generation_next_message(L, call->conn, &call->text[0], &call->len[0]))
         return false;
-    kp_collector_follow(&gen->collector, L, gen->lua_bytes,
-                        gen->script->limits.lua_memory);
-    if (!hooks->next_message(hooks->arg, call->conn, &call->text[0], &call->len[0]))
-        return false;
-    gen->message = call->text[0];
-    gen->message_len = call->len[0];
     gen->calls++;
     gen->current->call = call;
-    kp_watchdog_resume(&gen->watchdog);
     return true;
 }
 

@@ -80,12 +80,12 @@ l_write(lua_State *L)
 static const struct kp_framing *
 check_what(lua_State *L, int index, struct kp_framing *out)
 {
-    int is_integer;
-    lua_Integer n = lua_tointegerx(L, index, &is_integer);
-
-    memset(out, 0, sizeof(*out));
     if (lua_isnoneornil(L, index))
         return NULL;
+
+    int is_integer;
+    lua_Integer n = lua_tointegerx(L, index, &is_integer);
+    memset(out, 0, sizeof(*out));
     if (lua_type(L, index) == LUA_TNUMBER && is_integer && n >= 1) {
         out->kind = KP_FRAME_FIXED;
         out->fixed_size = n < INT_MAX ? (size_t)n : INT_MAX; /* above each max_message */
@@ -119,6 +119,8 @@ l_receive(lua_State *L)
 
     if (conn == NULL)
         return kp_lua_push_closed(L);
+    /* Of a connection that lives there is a handle in gen->conns_ref until after this run. */
+    kp_generation_of(L)->own_handle = lua_touserdata(L, 1);
     if (once != NULL && once->kind == KP_FRAME_FIXED &&
         once->fixed_size > conn->max_message)
         luaL_argerror(L, 2, "more bytes than max_message allows");

@@ -12,8 +12,8 @@
  * A metatable is kept in the registry under the address of its struct kp_lua_type, which no
  * script can reach, and hides itself from getmetatable. So a value with that metatable is
  * one that we have made. Its address does not change, so that comparing it is enough. The
- * handle that most handlers use most, the one they were called with, is known by its own address
- * while they run: it is on the stack meanwhile, so that nothing else can be there.
+ * handle that most handlers use most, the one they were called with or receive from, is known by
+ * its own address while they run: it is there meanwhile, so that nothing else can be.
  */
 #include <string.h>
 

@@ -3,6 +3,7 @@
  *
  *     kp_task_sleep, kp_task_receive,  called by Lua, through the bindings: note what the
  *     kp_task_connect                  task waits for, and yield (kp_coroutine_suspend)
+ *     take_at_once                     a message that is there already: no suspension at all
  *     kp_task_wake                     puts it on gen->ready, to be resumed in this step
  *     kp_task_resume, kp_task_deliver  resume it at once
  *
@@ -74,6 +75,24 @@ kp_task_sleep(lua_State *L, uint64_t duration_ns)
     return suspend(L, task, KP_WAIT_SLEEP);
 }
 
+/* Receives the next message if it has come together with the one that the task is at now: as
+ * if it had been suspended and resumed, without the price of that.
+ * Returns   whether the message was pushed. */
+static bool
+take_at_once(lua_State *L, struct kelpie_conn *conn, const struct kp_framing *once)
+{
+    const void *message;
+    size_t len;
+
+    kp_conn_set_wish(conn, true, once);
+    if (!kp_generation_next_message(L, conn, &message, &len)) {
+        kp_conn_set_wish(conn, false, NULL);
+        return false;
+    }
+    lua_pushlstring(L, message, len);
+    return true;
+}
+
 int
 kp_task_receive(lua_State *L, struct kelpie_conn *conn, const struct kp_framing *once,
                 uint64_t timeout_ns)
@@ -88,6 +107,8 @@ kp_task_receive(lua_State *L, struct kelpie_conn *conn, const struct kp_framing 
         return luaL_error(L, "not enough memory");
     if (session->receiver)
         return luaL_error(L, "another handler waits for this connection's messages");
+    if (take_at_once(L, conn, once))
+        return 1;
     if (timeout_ns != KP_NEVER)
         start_timer(L, task, timeout_ns);
     task->waits_for = conn;
