@@ -254,13 +254,11 @@ end(struct world *w)
 static void
 provoke(struct world *w)
 {
-    char line[] = "hello\n";
+    const char *line = w->place == C_MODULE ? "c\n" : "hello\n";
     int fd;
 
     switch (w->place) {
     case C_MODULE:
-        memcpy(line, "c\n\0", 3);
-        /* fallthrough */
     case ON_CONNECT:
     case ON_MESSAGE:
     case ON_DISCONNECT:
