@@ -25,6 +25,8 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "conn_clock.h"
@@ -48,6 +50,18 @@ kp_conn_state_str(enum kp_conn_state state)
         return "closed";
     }
     return "?";
+}
+
+void
+kp_conn_format(char *out, const struct kelpie_conn *conn)
+{
+    char peer[KP_ADDRESS_TEXT_SIZE];
+
+    kp_peer_format(peer, &conn->peer);
+    if (conn->outbound)
+        snprintf(out, KP_CONN_TEXT_SIZE, "connection to %s", peer);
+    else
+        snprintf(out, KP_CONN_TEXT_SIZE, "client #%" PRIu32 " %s", conn->number, peer);
 }
 
 static void

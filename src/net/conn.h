@@ -102,6 +102,11 @@ struct kelpie_conn {
 /* Returns "open", "draining", "closed". */
 const char *kp_conn_state_str(enum kp_conn_state state);
 
+/* Writes who it is, for people: "client #3 127.0.0.1:5312", "connection to 127.0.0.1:80". out
+ * has KP_CONN_TEXT_SIZE bytes. */
+#define KP_CONN_TEXT_SIZE (KP_ADDRESS_TEXT_SIZE + 32)
+void kp_conn_format(char *out, const struct kelpie_conn *conn);
+
 /* Makes a connection of a connected, nonblocking socket (-1: none); announced by kp_conns_announce.
  * Calls     hooks.configure.
  * Returns   0; -ENOMEM; -ENOSPC when max_clients is reached; -EUSERS when max_per_ip is.

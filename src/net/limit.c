@@ -51,21 +51,19 @@ kp_limit_hit(struct kp_net *net, enum kp_limit limit, const union kp_peer *peer,
              const struct kelpie_conn *conn)
 {
     struct kp_log *log = &net->env->log;
-    char name[KP_ADDRESS_TEXT_SIZE] = "", number[32] = "", times[48] = "";
+    char who[KP_CONN_TEXT_SIZE] = "", times[48] = "";
     uint32_t repeated;
 
     ++*(uint64_t *)(void *)((char *)&net->counters + limits[limit].counter);
     if (!kp_log_wants(log, limits[limit].level) ||
         !kp_log_allow(log, KEY_BASE + limit, net->loop->now_ns, &repeated))
         return;
-    if (peer != NULL)
-        kp_peer_format(name, peer);
-    if (conn != NULL && conn->outbound)
-        snprintf(number, sizeof(number), "connection to ");
-    else if (conn != NULL)
-        snprintf(number, sizeof(number), "client #%" PRIu32 " ", conn->number);
+    if (conn != NULL)
+        kp_conn_format(who, conn);
+    else if (peer != NULL)
+        kp_peer_format(who, peer);
     if (repeated > 0)
         snprintf(times, sizeof(times), " (repeated %" PRIu32 " times)", repeated);
-    kp_log_write(log, limits[limit].level, "%s%s%s%s%s", number, name,
-                 peer != NULL ? ": " : "", limits[limit].text, times);
+    kp_log_write(log, limits[limit].level, "%s%s%s%s", who, who[0] != '\0' ? ": " : "",
+                 limits[limit].text, times);
 }

@@ -24,7 +24,7 @@ enum kp_limit {
 
 /* Counts it in net->counters, and writes a record that names the peer: of each limit the first
  * ten, then one a second that says how many were not written. peer and conn
- * may be NULL. */
+ * may be NULL; peer is for who is no connection. */
 void kp_limit_hit(struct kp_net *net, enum kp_limit limit, const union kp_peer *peer,
                   const struct kelpie_conn *conn);
 

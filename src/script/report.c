@@ -22,8 +22,8 @@
 #include <string.h>
 
 #define MESSAGE_SIZE   1024
+#define WHO_SIZE       (KP_CONN_TEXT_SIZE + 4) /* " (", ")" */
 #define TRACEBACK_SIZE 2048
-#define WHO_SIZE       (64 + KP_ADDRESS_TEXT_SIZE)
 #define QUOTE_SIZE     120 /* of a client's message in the report of a kill */
 
 struct report {
@@ -252,16 +252,13 @@ kind_of(const char *what, const char *message)
 static void
 format_who(char out[WHO_SIZE], const struct kelpie_conn *conn)
 {
-    char peer[KP_ADDRESS_TEXT_SIZE];
+    char who[KP_CONN_TEXT_SIZE];
 
     out[0] = '\0';
     if (!conn)
         return;
-    kp_peer_format(peer, &conn->peer);
-    if (conn->outbound)
-        snprintf(out, WHO_SIZE, " (connection to %s)", peer);
-    else
-        snprintf(out, WHO_SIZE, " (client #%" PRIu32 " %s)", conn->number, peer);
+    kp_conn_format(who, conn);
+    snprintf(out, WHO_SIZE, " (%s)", who);
 }
 
 /* Writes the first record. Returns whether the details are wanted too. */

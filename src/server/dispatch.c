@@ -18,26 +18,21 @@
  * A disconnect can be put off by a handler that is suspended. The host is told at the first
  * time, the script when it is ready, each exactly once.
  */
-#include <inttypes.h>
-#include <stdio.h>
-
 #include "server.h"
 
 /* Logs what a C handler returned. Returns whether Lua shall see the event. */
 static bool
 host_passes(kelpie *k, const char *handler, struct kelpie_conn *conn, int result)
 {
-    char peer[KP_ADDRESS_TEXT_SIZE], number[32] = "connection to";
+    char who[KP_CONN_TEXT_SIZE];
 
     if (result == KELPIE_PASS)
         return true;
     if (result >= 0)
         return false;
-    kp_peer_format(peer, &conn->peer);
-    if (!conn->outbound)
-        snprintf(number, sizeof(number), "client #%" PRIu32, conn->number);
-    kp_log_write(&k->env.log, KELPIE_LOG_ERROR, "%s of the host: %s (%s %s)", handler,
-                 kelpie_strerror(result), number, peer);
+    kp_conn_format(who, conn);
+    kp_log_write(&k->env.log, KELPIE_LOG_ERROR, "%s of the host: %s (%s)", handler,
+                 kelpie_strerror(result), who);
     kp_conn_close(conn, "handler error");
     return false;
 }
