@@ -11,6 +11,8 @@
 #include "kelpie.h"
 #include "net.h"
 
+#define KP_CONNECT_TIMEOUT_NS (10 * KP_NS_PER_S) /* when nobody says how long */
+
 struct kp_connect;
 struct kp_name_job;
 

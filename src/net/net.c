@@ -78,6 +78,12 @@ fail:
     return rc;
 }
 
+bool
+kp_net_share_is_over(const struct kp_net *net, uint64_t began_ns)
+{
+    return kp_sys_now_ns(&net->env->sys) - began_ns >= KP_NET_SHARE_NS;
+}
+
 /* Tells and frees every connection. The hooks may open and close others meanwhile, and a
  * handler may still be suspended: after one round nobody is asked any more. */
 static void

@@ -156,6 +156,9 @@ int kp_net_init(struct kp_net *net, struct kp_env *env, struct kp_loop *loop,
                 struct kp_timers *timers, const struct kp_net_limits *limits,
                 const struct kp_net_hooks *hooks) KP_MUST_CHECK;
 
+/* Returns whether a phase that runs handlers, and began then, has gone on for its share. */
+bool kp_net_share_is_over(const struct kp_net *net, uint64_t began_ns);
+
 /* Closes listeners and connections; every connection is told "shutdown" and freed. */
 void kp_net_clear(struct kp_net *net);
 

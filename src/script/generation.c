@@ -230,15 +230,6 @@ with_traceback(lua_State *L)
     return 1;
 }
 
-/* Returns the length of text without the ending, if it has that. */
-static size_t
-without(const char *ending, const char *text, size_t len)
-{
-    size_t n = strlen(ending);
-
-    return len >= n && memcmp(text + len - n, ending, n) == 0 ? len - n : len;
-}
-
 /* Copies the message at the top of the stack to script->error, without the last line of its
  * traceback, which is our own trampoline. */
 static void
@@ -247,8 +238,8 @@ keep_error(struct kp_script *script, lua_State *L)
     size_t len = 0;
     const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : "";
 
-    len = without("\n\t[C]: in ?", text, len);
-    len = without("\nstack traceback:", text, len);
+    len = kp_report_without(KP_REPORT_MAIN_LINE, text, len);
+    len = kp_report_without("\nstack traceback:", text, len);
     if (len >= sizeof script->error)
         len = sizeof script->error - 1;
     memcpy(script->error, text, len);

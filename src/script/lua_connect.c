@@ -12,8 +12,6 @@
 #include "bind.h"
 #include "task.h"
 
-#define DEFAULT_TIMEOUT_NS (10 * KP_NS_PER_S)
-
 #define WHY_SIZE 256
 
 /* ---- results ------------------------------------------------------------------------- */
@@ -148,7 +146,7 @@ l_connect(lua_State *L)
 {
     size_t len;
     const char *text = luaL_checklstring(L, 1, &len);
-    struct kp_connect_wish wish = {.text = text, .timeout_ns = DEFAULT_TIMEOUT_NS};
+    struct kp_connect_wish wish = {.text = text, .timeout_ns = KP_CONNECT_TIMEOUT_NS};
     char why[WHY_SIZE];
 
     kp_generation_check_serving(L, "kelpie.connect");

@@ -150,8 +150,7 @@ rearm(struct lua_timer *timer)
 static bool
 has_waited_enough(const struct kp_net *net)
 {
-    return net->is_late ||
-           kp_sys_now_ns(&net->env->sys) - net->loop->now_ns >= KP_NET_SHARE_NS;
+    return net->is_late || kp_net_share_is_over(net, net->loop->now_ns);
 }
 
 static void

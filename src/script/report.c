@@ -77,16 +77,12 @@ copy_text(lua_State *L, int index, char *out, size_t size)
     out[len] = '\0';
 }
 
-/* Takes the last line off a traceback: our own main function, below the handler. */
-static void
-drop_main_function(char *traceback)
+size_t
+kp_report_without(const char *ending, const char *text, size_t len)
 {
-    static const char line[] = "\n\t[C]: in ?";
-    size_t len = strlen(traceback);
-    size_t n = sizeof line - 1;
+    size_t n = strlen(ending);
 
-    if (len >= n && memcmp(traceback + len - n, line, n) == 0)
-        traceback[len - n] = '\0';
+    return len >= n && memcmp(text + len - n, ending, n) == 0 ? len - n : len;
 }
 
 /* Fills a report. */
@@ -104,7 +100,9 @@ describe(lua_State *L)
     copy_text(L, -1, report->message, sizeof report->message);
     luaL_traceback(L, report->co, NULL, 0);
     copy_text(L, -1, report->traceback, sizeof report->traceback);
-    drop_main_function(report->traceback);
+    size_t len = strlen(report->traceback);
+    len = kp_report_without(KP_REPORT_MAIN_LINE, report->traceback, len);
+    report->traceback[len] = '\0';
     return 0;
 }
 

@@ -10,6 +10,12 @@
  * string (as lua.c does: strings as they are, __tostring, else its type). */
 int kp_report_message_handler(lua_State *L);
 
+/* The last line of a traceback: our own C function, below those of the script. */
+#define KP_REPORT_MAIN_LINE "\n\t[C]: in ?"
+
+/* Returns the length of text without the ending, if it has that. */
+size_t kp_report_without(const char *ending, const char *text, size_t len);
+
 /* Reports that a handler raised: counts it; logs "on_message: scripts/chat.lua:12: ...
  * (client #3 127.0.0.1:5312)", the source line and the traceback, one record a line, at most
  * ten of a kind and then one a second; sets script->error; calls handlers.on_error if there is one (not for an

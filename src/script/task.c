@@ -325,16 +325,16 @@ kp_task_start_later(struct kp_task *task, int n_args)
 void
 kp_task_run_ready(struct kp_generation *gen)
 {
-    struct kp_sys *sys = &gen->script->env->sys;
+    const struct kp_net *net = gen->script->net;
     struct kp_node due;
     struct kp_node *node;
 
     if (kp_list_is_empty(&gen->ready))
         return;
-    uint64_t end_ns = kp_sys_now_ns(sys) + KP_NET_SHARE_NS;
+    uint64_t began_ns = kp_sys_now_ns(&gen->script->env->sys);
     kp_list_init(&due);
     kp_list_splice(&due, &gen->ready);
-    while (!kp_list_is_empty(&due) && kp_sys_now_ns(sys) < end_ns) {
+    while (!kp_list_is_empty(&due) && !kp_net_share_is_over(net, began_ns)) {
         node = kp_list_pop(&due);
         struct kp_task *task = task_of_node(node);
         if (task->started)

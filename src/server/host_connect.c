@@ -17,8 +17,6 @@
 #include "net/connect.h"
 #include "server.h"
 
-#define DEFAULT_TIMEOUT_MS 10000
-
 struct kelpie_attempt {
     struct kp_host_handlers own; /* first: conn->own points here */
     kelpie *k;
@@ -118,20 +116,26 @@ read_options(kelpie *k, struct kelpie_attempt *attempt,
                                   attempt->max_message);
 }
 
+static uint64_t
+timeout_of(int timeout_ms)
+{
+    if (timeout_ms == 0)
+        return KP_CONNECT_TIMEOUT_NS;
+    return timeout_ms < 0 ? KP_NEVER : (uint64_t)timeout_ms * KP_NS_PER_MS;
+}
+
 static int
 start_attempt(struct kelpie_attempt *attempt, const char *text, int timeout_ms)
 {
     kelpie *k = attempt->k;
     struct kp_address address;
     struct kp_host name;
-    uint64_t ms = (uint64_t)(timeout_ms != 0 ? timeout_ms : DEFAULT_TIMEOUT_MS);
 
     int rc = kp_connect_address(&address, &name, text, k->error, sizeof(k->error));
     if (rc < 0)
         return rc;
     rc = kp_connect_start(&k->net, &attempt->connect, NULL, &address, &name,
-                          timeout_ms < 0 ? KP_NEVER : ms * KP_NS_PER_MS, on_connected,
-                          attempt);
+                          timeout_of(timeout_ms), on_connected, attempt);
     if (rc == KELPIE_EFULL)
         return kp_server_fail(k, rc, "connect %s: max_outbound connections are open",
                               text);

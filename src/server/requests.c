@@ -54,7 +54,7 @@ kelpie_drain(kelpie *k)
 /* ---- the drain ---------------------------------------------------------------------- */
 
 /* Nobody is waited for any more. Connections are dropped at once; handlers that are still
- * suspended when receivers have been told of it are ended by serve_requests. */
+ * suspended when receivers have been told of it are ended by kp_requests_serve. */
 static void
 end_now(kelpie *k)
 {
