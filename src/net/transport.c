@@ -132,6 +132,23 @@ kp_transport_recv(struct kelpie_conn *conn, void *buf, size_t size)
     return (ssize_t)n;
 }
 
+/* Around each call of the host: what may not be done inside one (kelpie_step) is refused.
+ * Returns   what leave_host is to be given. */
+static bool
+enter_host(struct kp_net *net)
+{
+    bool was_inside = net->in_host;
+
+    net->in_host = true;
+    return was_inside;
+}
+
+static void
+leave_host(struct kp_net *net, bool was_inside)
+{
+    net->in_host = was_inside;
+}
+
 /* The host may do anything in its write: what it sends to this connection stays behind what
  * is being written, and when it drops the connection, the bytes of the window are gone. */
 static ssize_t
@@ -158,12 +175,11 @@ flush_to_host(struct kelpie_conn *conn)
 {
     struct kp_net *net = conn->net;
     struct kp_detached *detached = conn->detached;
-    bool was_in_host = net->in_host;
 
     detached->is_writing = true;
-    net->in_host = true;
+    bool was_inside = enter_host(net);
     ssize_t n = kp_outbox_flush_to(&conn->outbox, &net->env->mem, send_to_host, conn);
-    net->in_host = was_in_host;
+    leave_host(net, was_inside);
     detached->is_writing = false;
     return n;
 }
@@ -204,8 +220,11 @@ kp_transport_finish(struct kelpie_conn *conn)
 
     if (detached == NULL)
         return kp_sys_shutdown(&conn->net->env->sys, conn->source.fd, SHUT_WR);
-    if (detached->calls.finished != NULL)
+    if (detached->calls.finished != NULL) {
+        bool was_inside = enter_host(conn->net);
         detached->calls.finished(detached->arg);
+        leave_host(conn->net, was_inside);
+    }
     return 0;
 }
 
@@ -219,10 +238,9 @@ kp_detached_close(struct kelpie_conn *conn)
         return;
     conn->detached = NULL;
     if (detached->calls.closed != NULL) {
-        bool was_in_host = conn->net->in_host;
-        conn->net->in_host = true;
+        bool was_inside = enter_host(conn->net);
         detached->calls.closed(detached->arg, conn->reason);
-        conn->net->in_host = was_in_host;
+        leave_host(conn->net, was_inside);
     }
     kp_buf_clear(&detached->fed, mem);
     kp_mem_free(mem, detached, sizeof(*detached));
