@@ -226,16 +226,23 @@ read_clock(void *arg)
 }
 
 static void
+start_with_clock(struct server_kit *kit, uint64_t *now)
+{
+    struct kelpie_options options = KELPIE_OPTIONS_INIT;
+
+    options.now_ns = read_clock;
+    options.now_arg = now;
+    sv_start(kit, &options, script);
+}
+
+static void
 given_a_clock_of_the_host_when_it_moves_an_hour_then_a_sleeper_wakes(void **state)
 {
     (void)state;
     struct server_kit kit;
     struct far_end far;
     uint64_t now = 1;
-    struct kelpie_options options = KELPIE_OPTIONS_INIT;
-    options.now_ns = read_clock;
-    options.now_arg = &now;
-    sv_start(&kit, &options, script);
+    start_with_clock(&kit, &now);
     kelpie_conn *conn = open_far(&kit, &far);
 
     assert_int_equal(kelpie_conn_feed(conn, "sleep\n", 6), 0);
@@ -256,10 +263,7 @@ given_a_clock_that_stands_when_a_handler_spins_then_it_is_ended(void **state)
     struct server_kit kit;
     struct far_end far;
     uint64_t now = 1;
-    struct kelpie_options options = KELPIE_OPTIONS_INIT;
-    options.now_ns = read_clock;
-    options.now_arg = &now;
-    sv_start(&kit, &options, script);
+    start_with_clock(&kit, &now);
     kelpie_conn *conn = open_far(&kit, &far);
 
     assert_int_equal(kelpie_conn_feed(conn, "spin\n", 5), 0);

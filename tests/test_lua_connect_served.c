@@ -39,15 +39,24 @@ reload(struct script_kit *kit, const char *text)
 
 /* ---- messages, and the end ------------------------------------------------------------ */
 
+/* Loads the script of most tests and runs code in it, which connects.
+ * Returns   the other end. */
+static int
+serve_and_run(struct script_kit *kit, struct ck_other *other, const char *code)
+{
+    sk_load(kit, SCRIPT(""));
+    ck_run(kit, other->port, code);
+    return ck_accept(kit, other);
+}
+
 static void
 given_handlers_when_messages_come_then_they_are_called_and_told_of_the_end(void **state)
 {
     struct script_kit *kit = *state;
     struct ck_other other = ck_open();
 
-    sk_load(kit, SCRIPT(""));
-    ck_run(kit, other.port, CONNECT "c:send('hello') print(c.listener == '', c.number)");
-    int fd = ck_accept(kit, &other);
+    int fd = serve_and_run(kit, &other,
+                           CONNECT "c:send('hello') print(c.listener == '', c.number)");
     ck_hears(kit, fd, "hello\n");
     ck_say(fd, "one\ntwo\n");
     ck_prints(kit, "true\tnil\nup\tone\nup\ttwo\n");
@@ -65,9 +74,8 @@ given_somebody_receives_when_messages_come_then_he_is_first(void **state)
     struct script_kit *kit = *state;
     struct ck_other other = ck_open();
 
-    sk_load(kit, SCRIPT(""));
-    ck_run(kit, other.port, CONNECT "print('greeting', c:receive()) c.data.name = 'in'");
-    int fd = ck_accept(kit, &other);
+    int fd = serve_and_run(kit, &other,
+                           CONNECT "print('greeting', c:receive()) c.data.name = 'in'");
     ck_say(fd, "welcome\nnews\n");
     ck_prints(kit, "greeting\twelcome\nin\tnews\n");
     ck_say(fd, "rest");
@@ -112,13 +120,12 @@ given_no_handlers_when_the_peer_has_ended_then_what_is_queued_is_sent(void **sta
     struct script_kit *kit = *state;
     struct ck_other other = ck_open();
 
-    sk_load(kit, SCRIPT(""));
-    ck_run(kit, other.port,
-           "local c = assert(kelpie.connect(address)) c:send('question')\n"
-           "print(c:receive()) print(c:send('still heard')) print(c:receive())\n"
-           "print(c:is_open(), (c:send('in time')))\n"
-           "kelpie.sleep(0) print(select(3, c:send('too late')))");
-    int fd = ck_accept(kit, &other);
+    int fd = serve_and_run(
+        kit, &other,
+        "local c = assert(kelpie.connect(address)) c:send('question')\n"
+        "print(c:receive()) print(c:send('still heard')) print(c:receive())\n"
+        "print(c:is_open(), (c:send('in time')))\n"
+        "kelpie.sleep(0) print(select(3, c:send('too late')))");
     ck_hears(kit, fd, "question\n");
     ck_say(fd, "answer\n");
     shutdown(fd, SHUT_WR);
@@ -233,9 +240,7 @@ given_a_reload_when_messages_come_then_the_new_handlers_get_them(void **state)
     struct script_kit *kit = *state;
     struct ck_other other = ck_open();
 
-    sk_load(kit, SCRIPT(""));
-    ck_run(kit, other.port, CONNECT "print('there')");
-    int fd = ck_accept(kit, &other);
+    int fd = serve_and_run(kit, &other, CONNECT "print('there')");
     ck_prints(kit, "there\n");
     reload(kit, "return { listeners = { up = {\n"
                 "   on_adopt = function(c) c.data.name = 'new' print('adopted') end,\n" UP
@@ -255,9 +260,7 @@ given_a_version_without_the_handlers_when_messages_come_then_they_wait(void **st
     struct script_kit *kit = *state;
     struct ck_other other = ck_open();
 
-    sk_load(kit, SCRIPT(""));
-    ck_run(kit, other.port, CONNECT "print(c.id)");
-    int fd = ck_accept(kit, &other);
+    int fd = serve_and_run(kit, &other, CONNECT "print(c.id)");
     ck_prints(kit, "1\n");
     reload(kit, "return { " MAIN " }");
     sk_logged(kit, "handlers of 1 outbound connection are not in this version");
@@ -280,9 +283,7 @@ given_a_version_without_the_handlers_when_the_peer_ends_then_it_closes_by_itself
     struct script_kit *kit = *state;
     struct ck_other other = ck_open();
 
-    sk_load(kit, SCRIPT(""));
-    ck_run(kit, other.port, CONNECT "print('there')");
-    int fd = ck_accept(kit, &other);
+    int fd = serve_and_run(kit, &other, CONNECT "print('there')");
     ck_prints(kit, "there\n");
     reload(kit, "return { " MAIN " }");
     close(fd);
