@@ -1,12 +1,12 @@
 /*
  * connect.c - connections that we open ourselves
  *
- *     kp_connect_start   a nonblocking socket, connect(2), and a watch for writability
- *     dial               before that: the host may have one without a socket
- *     kp_connects_resolve  a host name has addresses now: one after the other is tried
- *     on_writable        the kernel knows: SO_ERROR says what
- *     on_timeout         it does not, and nobody waits any longer
- *     kp_connect_take    the connection, made by who asked for it, when that runs again
+ *     kp_connect_start      a nonblocking socket, connect(2), and a watch for writability
+ *     dial                  before that: the host may have one without a socket
+ *     kp_connects_resolve   a host name has addresses now: one after the other is tried
+ *     on_writable           the kernel knows: SO_ERROR says what
+ *     on_timeout            it does not, and nobody waits any longer
+ *     kp_connect_take       the connection, made by who asked for it, when that runs again
  *
  * Also an attempt that has succeeded at once, as over a unix socket, is told by the loop: so
  * there is one way only. The place in the table (max_outbound) is taken first, since nothing
