@@ -54,7 +54,7 @@
 struct turn {
     size_t messages;
     size_t bytes;
-    uint64_t end_ns;
+    uint64_t end_ns; /* known from its first message on */
     bool exhausted;
     bool starved; /* no complete message is left, only more bytes can help */
 };
@@ -62,22 +62,32 @@ struct turn {
 static void
 turn_start(struct turn *turn, struct kelpie_conn *conn)
 {
-    turn->messages = 0;
-    turn->bytes = 0;
-    turn->end_ns = kp_sys_now_ns(&conn->net->env->sys) + KP_STEP_NS;
-    turn->exhausted = false;
+    *turn = (struct turn){.end_ns = KP_NEVER};
     conn->turn_over = false;
-    turn->starved = false;
+}
+
+/* The clock runs from the first message on and is looked at after 4, 8, 16... of them: who has
+ * sent one only does not pay for it, and who has sent many pays seldom. */
+static bool
+time_is_over(struct turn *turn, const struct kelpie_conn *conn)
+{
+    size_t n = turn->messages;
+    bool has_doubled = (n & (n - 1)) == 0;
+
+    if (n != 1 && (n < KP_STEP_CLOCK || !has_doubled))
+        return false;
+    uint64_t now_ns = kp_sys_now_ns(&conn->net->env->sys);
+    if (n == 1)
+        turn->end_ns = now_ns + KP_STEP_NS;
+    return now_ns >= turn->end_ns;
 }
 
 static bool
-turn_is_over(struct turn *turn, struct kelpie_conn *conn)
+turn_is_over(struct turn *turn, const struct kelpie_conn *conn)
 {
-    if (turn->messages >= KP_STEP_MESSAGES || turn->bytes >= KP_STEP_BYTES ||
-        conn->turn_over)
-        turn->exhausted = true;
-    else if (turn->messages > 0 && turn->messages % KP_STEP_CLOCK == 0)
-        turn->exhausted = kp_sys_now_ns(&conn->net->env->sys) >= turn->end_ns;
+    turn->exhausted = turn->messages >= KP_STEP_MESSAGES ||
+                      turn->bytes >= KP_STEP_BYTES || conn->turn_over ||
+                      (turn->messages > 0 && time_is_over(turn, conn));
     return turn->exhausted;
 }
 
