@@ -14,8 +14,8 @@
  *                          -> spare.c, malloc, realloc and free where it has none
  *
  * A host's allocator sees every single block, and so does the address sanitizer (KP_NO_POOL).
- * Without either, large blocks that are freed wait for the next one (spare.c). Other caches
- * are for whoever knows his blocks (script/pool.c).
+ * Without either, blocks that are freed wait for the next one, unless they are small or huge
+ * (spare.c). Other caches are for whoever knows his blocks (script/pool.c).
  */
 #include "mem.h"
 

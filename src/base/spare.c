@@ -1,12 +1,16 @@
 /*
- * spare.c - large blocks that were freed, kept for the next one
+ * spare.c - blocks that were freed, kept for the next one
+ *
+ * An answer waits in an outbox until the end of its step, in a block that is free again then:
+ * with hundreds of connections in a step these are more than the quick lists of malloc(3) hold,
+ * and it divides and joins blocks for each of them.
  *
  * A message of 64 KiB is a string that is garbage a moment later, and bytes in an outbox that
  * are written at the end of the step. malloc(3) gives such blocks back to the kernel when
  * they end at the top of the heap, and asks for them anew for the next message: a system call,
- * and a page fault for every 4 KiB, which cost more than the message. So they wait here.
+ * and a page fault for every 4 KiB, which cost more than the message. So both wait here.
  *
- *     first[class]   blocks of 1,152, 1,280, ... 2,048, 2,304, ... 131,072 bytes; the one
+ *     first[class]   blocks of 288, 320, ... 512, 576, ... 131,072 bytes; the one
  *                    freed last comes first: the processor's cache has its bytes still
  *
  * Sizes are rounded up to that of their class, so that messages of nearly the same length find

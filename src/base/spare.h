@@ -1,5 +1,5 @@
 /*
- * spare.h - large blocks that were freed, kept for the next one
+ * spare.h - blocks that were freed, kept for the next one
  */
 #ifndef KP_SPARE_H
 #define KP_SPARE_H
@@ -7,12 +7,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define KP_SPARE_MIN  ((size_t)1 << 10) /* smaller blocks are quick to get anyway */
+#define KP_SPARE_MIN  ((size_t)1 << 8)  /* smaller ones are seldom asked for */
 #define KP_SPARE_MAX  ((size_t)1 << 17) /* larger ones are rare, and pages of their own */
 #define KP_SPARE_KEPT ((size_t)4 << 20) /* bytes that wait at most */
 
 #define KP_SPARE_STEPS   8 /* sizes in each doubling: an eighth is lost at most */
-#define KP_SPARE_CLASSES (7 * KP_SPARE_STEPS)
+#define KP_SPARE_CLASSES (9 * KP_SPARE_STEPS)
 
 struct kp_spare_block;
 
