@@ -23,6 +23,11 @@ void kp_lua_open_text(lua_State *L);
 /* Pushes the one handle of a connection in this generation. [-0, +1] */
 void kp_lua_push_conn(lua_State *L, struct kelpie_conn *conn);
 
+/* The same on a stack with room for it, with something below that is of no use: quicker.
+ * [-0, +2]
+ * Returns   the handle. */
+void *kp_lua_push_own_conn(lua_State *L, struct kelpie_conn *conn);
+
 /* Pushes a handle for a connection known by its id: its handle if it lives, else a new one
  * of a gone connection. [-0, +1] */
 void kp_lua_push_conn_id(lua_State *L, uint64_t id, uint32_t number);

@@ -82,7 +82,7 @@ take_next(lua_State *L, struct kp_generation *gen, struct kp_call *call)
     return true;
 }
 
-/* The main function of a handler's coroutine. stack: handler [conn] */
+/* The main function of a handler's coroutine. stack: handler [handles conn] */
 static int
 serve(lua_State *L)
 {
@@ -91,16 +91,13 @@ serve(lua_State *L)
 
     if (!call)
         return luaL_error(L, "not for scripts"); /* which may have found it by getinfo */
-    lua_settop(L, 0);
     lua_rawgeti(L, LUA_REGISTRYINDEX, call->ref);
-    if (call->conn) {
-        kp_lua_push_conn(L, call->conn);
-        gen->own_handle = lua_touserdata(L, 2);
-    }
+    if (call->conn)
+        gen->own_handle = kp_lua_push_own_conn(L, call->conn);
     do {
         lua_pushvalue(L, 1);
         if (call->conn)
-            lua_pushvalue(L, 2);
+            lua_pushvalue(L, 3);
         if (call->text[0])
             lua_pushlstring(L, call->text[0], call->len[0]);
         gen->current->call = NULL;

@@ -19,19 +19,16 @@
 
 /* ---- handles ------------------------------------------------------------------------- */
 
-/* Pushes the handle of conn if there is one, else nil. Never allocates. [-0, +1] */
+/* Pushes the table of handles, and what it has in the place of conn. [-0, +2]
+ * Returns   the handle, or NULL when there is none of conn. Never allocates. */
 static struct kp_lua_conn *
-push_known_handle(lua_State *L, const struct kelpie_conn *conn)
+look_up(lua_State *L, const struct kp_generation *gen, const struct kelpie_conn *conn)
 {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, kp_generation_of(L)->conns_ref);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, gen->conns_ref);
     lua_rawgeti(L, -1, (lua_Integer)conn->number + 1);
-    lua_remove(L, -2);
     struct kp_lua_conn *handle = lua_touserdata(L, -1);
-    if (handle != NULL && handle->id == conn->id)
-        return handle;
-    lua_pop(L, 1);
-    lua_pushnil(L);
-    return NULL;
+
+    return handle != NULL && handle->id == conn->id ? handle : NULL;
 }
 
 /* Pushes a handle that points nowhere. [-0, +1] */
@@ -45,21 +42,34 @@ new_handle(lua_State *L, uint64_t id, uint32_t number)
     return handle;
 }
 
-void
-kp_lua_push_conn(lua_State *L, struct kelpie_conn *conn)
+/* stack: handles old -> handles handle */
+static struct kp_lua_conn *
+enter_new_handle(lua_State *L, struct kelpie_conn *conn)
 {
-    luaL_checkstack(L, 6, "connection");
-    if (push_known_handle(L, conn) != NULL)
-        return;
     lua_pop(L, 1);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, kp_generation_of(L)->conns_ref);
     struct kp_lua_conn *handle = new_handle(L, conn->id, conn->number);
     handle->peer = conn->peer;
     if (conn->listener != NULL)
         memcpy(handle->listener, conn->listener->name, sizeof(handle->listener));
     lua_pushvalue(L, -1);
-    lua_rawseti(L, -3, (lua_Integer)conn->number + 1); /* stack: handles handle */
+    lua_rawseti(L, -3, (lua_Integer)conn->number + 1);
     handle->conn = conn; /* from here on kp_lua_forget_conn finds it */
+    return handle;
+}
+
+void *
+kp_lua_push_own_conn(lua_State *L, struct kelpie_conn *conn)
+{
+    struct kp_lua_conn *handle = look_up(L, kp_generation_of(L), conn);
+
+    return handle != NULL ? handle : enter_new_handle(L, conn);
+}
+
+void
+kp_lua_push_conn(lua_State *L, struct kelpie_conn *conn)
+{
+    luaL_checkstack(L, 6, "connection");
+    (void)kp_lua_push_own_conn(L, conn);
     lua_remove(L, -2);
 }
 
@@ -115,10 +125,12 @@ kp_lua_test_conn(lua_State *L, int index, uint64_t *id, uint32_t *number)
 void
 kp_lua_push_conn_data(lua_State *L, struct kelpie_conn *conn)
 {
-    if (push_known_handle(L, conn) == NULL)
-        return; /* nil is on the stack */
-    lua_getiuservalue(L, -1, 1);
-    lua_remove(L, -2);
+    if (look_up(L, kp_generation_of(L), conn) != NULL)
+        lua_getiuservalue(L, -1, 1);
+    else
+        lua_pushnil(L);
+    lua_replace(L, -3);
+    lua_pop(L, 1);
 }
 
 void
@@ -134,16 +146,14 @@ void
 kp_lua_forget_conn(struct kp_generation *gen, struct kelpie_conn *conn)
 {
     lua_State *L = gen->L;
-    struct kp_lua_conn *handle = push_known_handle(L, conn);
+    struct kp_lua_conn *handle = look_up(L, gen, conn);
 
-    lua_pop(L, 1);
-    if (handle == NULL)
-        return;
-    handle->conn = NULL;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, gen->conns_ref);
-    lua_pushnil(L);
-    lua_rawseti(L, -2, (lua_Integer)conn->number + 1); /* the key is there: no memory */
-    lua_pop(L, 1);
+    if (handle != NULL) {
+        handle->conn = NULL;
+        lua_pushnil(L);
+        lua_rawseti(L, -3, (lua_Integer)conn->number + 1); /* it is there: no memory */
+    }
+    lua_pop(L, 2);
 }
 
 /* ---- fields: the handle is at index 1 ------------------------------------------------ */
