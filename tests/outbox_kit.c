@@ -112,9 +112,7 @@ ok_bytes(struct outbox_kit *f, size_t len)
 int
 ok_append(struct outbox_kit *f, const void *bytes, size_t len)
 {
-    struct iovec one = ok_part(bytes, len);
-
-    int rc = kp_outbox_append(&f->outbox, &f->env.mem, &one, 1);
+    int rc = kp_outbox_append(&f->outbox, &f->env.mem, bytes, len);
     if (rc == 0)
         ok_note(f, bytes, len);
     return rc;
@@ -129,9 +127,20 @@ ok_append_text(struct outbox_kit *f, const char *text)
 struct kp_chunk *
 ok_chunk(struct outbox_kit *f, const void *bytes, size_t len)
 {
-    struct iovec one = ok_part(bytes, len);
+    struct kp_chunk *chunk = kp_chunk_new(&f->env.mem, len);
 
-    return kp_chunk_new(&f->env.mem, &one, 1, 0);
+    assert_true(chunk != NULL && ok_grow_chunk(chunk, bytes, len));
+    return chunk;
+}
+
+bool
+ok_grow_chunk(struct kp_chunk *chunk, const void *bytes, size_t len)
+{
+    unsigned char *copy = kp_chunk_grow(chunk, len);
+
+    if (copy != NULL && len > 0)
+        memcpy(copy, bytes, len);
+    return copy != NULL;
 }
 
 int

@@ -66,6 +66,9 @@ ssize_t ok_flush(struct outbox_kit *f);
 
 struct kp_chunk *ok_chunk(struct outbox_kit *f, const void *bytes, size_t len);
 
+/* Returns whether there was room for the bytes. */
+bool ok_grow_chunk(struct kp_chunk *chunk, const void *bytes, size_t len);
+
 /* Fails the test unless the sink and the outbox have what was appended. */
 void ok_assert_in_order(const struct outbox_kit *f);
 

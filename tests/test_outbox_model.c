@@ -27,18 +27,20 @@ pick_takes(struct outbox_kit *f)
     return takes[ok_pick(f, sizeof(takes) / sizeof(takes[0]))];
 }
 
-/* Appends parts, and has them written at once if that may be. */
+/* Appends bytes, or has parts of them written at once if that may be. */
 static int
-append(struct outbox_kit *f, const struct iovec *parts, int n_parts, bool *is_written)
+append(struct outbox_kit *f, const struct iovec *parts, int n_parts,
+       const unsigned char *bytes, size_t total, bool *is_written)
 {
     ssize_t n = 0;
 
     *is_written = n_parts > 0 && f->outbox.len == 0 && ok_pick(f, 2) == 0;
     if (!*is_written)
-        return kp_outbox_append(&f->outbox, &f->env.mem, parts, n_parts);
+        return kp_outbox_append(&f->outbox, &f->env.mem, bytes, total);
     f->sink.takes = pick_takes(f);
     size_t len = f->sink.len;
-    int rc = kp_outbox_send(&f->outbox, &n, &f->env.mem, &f->env.sys, 7, parts, n_parts);
+    int rc = kp_outbox_send(&f->outbox, &n, &f->env.mem, &f->env.sys, 7, parts, n_parts,
+                            total);
     assert_int_equal(f->sink.len - len, n > 0 ? n : 0);
     return rc;
 }
@@ -58,7 +60,7 @@ append_random(struct outbox_kit *f)
         parts[i] = ok_part(n > 0 ? bytes + len : NULL, n);
         len += n;
     }
-    int rc = append(f, parts, n_parts, &is_written);
+    int rc = append(f, parts, n_parts, bytes, len, &is_written);
     if (rc == 0)
         ok_note(f, bytes, len);
     else
@@ -72,16 +74,16 @@ static void
 extend_chunk(struct outbox_kit *f, struct kp_chunk *chunk)
 {
     size_t start = chunk->len, len = pick_size(f), before = f->outbox.len;
-    struct iovec part = ok_part(ok_bytes(f, len), len);
+    const unsigned char *bytes = ok_bytes(f, len);
 
-    if (!kp_chunk_extend(chunk, &part, 1, len)) {
+    if (!ok_grow_chunk(chunk, bytes, len)) {
         assert_true(len > chunk->capacity - start);
         return;
     }
     assert_int_equal(chunk->len, start + len);
     int rc = kp_outbox_append_chunk(&f->outbox, &f->env.mem, chunk, start);
     if (rc == 0)
-        ok_note(f, part.iov_base, len);
+        ok_note(f, bytes, len);
     else
         assert_int_equal(rc, -ENOMEM);
     assert_int_equal(f->outbox.len, before + (rc == 0 ? len : 0));
@@ -93,10 +95,12 @@ use_chunk(struct outbox_kit *f, struct kp_chunk **chunk)
 {
     if (*chunk == NULL || ok_pick(f, 4) == 0) {
         size_t len = pick_size(f), room = ok_pick(f, 2) * pick_size(f);
-        struct iovec one = ok_part(ok_bytes(f, len), len);
+        const unsigned char *bytes = ok_bytes(f, len);
         if (*chunk != NULL)
             kp_chunk_release(&f->env.mem, *chunk);
-        *chunk = kp_chunk_new(&f->env.mem, &one, 1, len + room);
+        *chunk = kp_chunk_new(&f->env.mem, len + room);
+        if (*chunk != NULL)
+            assert_true(ok_grow_chunk(*chunk, bytes, len));
         return;
     }
     if (ok_pick(f, 2) == 0) {

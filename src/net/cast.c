@@ -80,32 +80,43 @@ choose_capacity(const struct kp_burst *burst, size_t len)
 {
     size_t want = burst->n_casts > 0 ? burst->len + len : burst->expected;
 
-    return len > BURST_MAX ? len : want < BURST_MAX ? want : BURST_MAX;
+    if (want > BURST_MAX)
+        want = BURST_MAX;
+    return len > want ? len : want;
 }
 
-/* Stores a message behind what was cast before it, or in a chunk of its own. */
+/* Makes room for len bytes behind what was cast before, or in a chunk of their own, which is
+ * the burst's then. Returns NULL when there is no memory. */
+static unsigned char *
+grow_burst(struct kp_net *net, struct kp_burst *burst, size_t len)
+{
+    unsigned char *bytes = burst->chunk != NULL ? kp_chunk_grow(burst->chunk, len) : NULL;
+
+    if (bytes != NULL)
+        return bytes;
+    struct kp_chunk *chunk = kp_chunk_new(&net->env->mem, choose_capacity(burst, len));
+    if (chunk == NULL)
+        return NULL;
+    let_go(net, &burst->chunk);
+    burst->chunk = chunk;
+    return kp_chunk_grow(chunk, len);
+}
+
 static int
 store(struct kp_cast *cast, const struct kp_framing *framing, const struct kp_wrap *wrap,
       struct kp_cast_copy *out)
 {
     struct kp_burst *burst = choose_burst(cast, framing);
-    struct kp_chunk *chunk = burst->chunk;
-    size_t start = chunk != NULL ? chunk->len : 0;
+    unsigned char *bytes = grow_burst(cast->net, burst, wrap->len);
 
-    if (chunk == NULL || !kp_chunk_extend(chunk, wrap->parts, wrap->n_parts, wrap->len)) {
-        start = 0;
-        chunk = kp_chunk_new(&cast->net->env->mem, wrap->parts, wrap->n_parts,
-                             choose_capacity(burst, wrap->len));
-        if (chunk == NULL)
-            return -ENOMEM;
-        let_go(cast->net, &burst->chunk);
-        burst->chunk = chunk;
-    }
-    chunk->refs++;
+    if (bytes == NULL)
+        return -ENOMEM;
+    kp_wrap_copy(wrap, bytes);
     burst->len += wrap->len;
     burst->n_casts++;
-    out->chunk = chunk;
-    out->start = start;
+    burst->chunk->refs++;
+    out->chunk = burst->chunk;
+    out->start = burst->chunk->len - wrap->len;
     return 0;
 }
 
@@ -115,19 +126,12 @@ static int
 make_copy(struct kp_cast *cast, const struct kp_framing *framing,
           struct kp_cast_copy *out)
 {
-    struct kp_mem *mem = &cast->net->env->mem;
     struct kp_wrap wrap;
 
     *out = (struct kp_cast_copy){.framing = *framing};
-    int rc =
-        kp_wrap_init(&wrap, mem, cast->wrap ? framing : NULL, cast->parts, cast->n_parts);
-    if (rc == KELPIE_EPROTO || rc == KELPIE_EFULL)
-        return 0;
-    if (rc < 0)
-        return rc;
-    rc = store(cast, framing, &wrap, out);
-    kp_wrap_clear(&wrap, mem);
-    return rc;
+    if (kp_wrap_init(&wrap, cast->wrap ? framing : NULL, cast->parts, cast->n_parts) < 0)
+        return 0; /* it does not fit */
+    return store(cast, framing, &wrap, out);
 }
 
 static struct kp_cast_copy *

@@ -368,17 +368,18 @@ is_sent_at_once(const struct kelpie_conn *conn, const struct kp_wrap *wrap)
 
     return wrap->len >= net->much && wrap->len <= net->limits.soft_outbox &&
            conn->outbox.len == 0 && !conn->write_blocked && conn->detached == NULL &&
-           wrap->n_parts <= KP_OUTBOX_IOVECS;
+           wrap->n_parts + 2 <= KP_OUTBOX_IOVECS;
 }
 
 static int
 send_at_once(struct kelpie_conn *conn, const struct kp_wrap *wrap)
 {
     struct kp_env *env = conn->net->env;
+    struct iovec parts[KP_OUTBOX_IOVECS];
     ssize_t n;
 
     int rc = kp_outbox_send(&conn->outbox, &n, &env->mem, &env->sys, conn->source.fd,
-                            wrap->parts, wrap->n_parts);
+                            parts, kp_wrap_list(wrap, parts), wrap->len);
     if (rc < 0)
         return rc;
     if (n < 0 && !is_refusal(n)) { /* so it was never queued */
@@ -405,26 +406,24 @@ queue_wrapped(struct kelpie_conn *conn, const struct kp_wrap *wrap)
         return rc;
     if (is_sent_at_once(conn, wrap))
         return send_at_once(conn, wrap);
-    rc =
-        kp_outbox_append(&conn->outbox, &conn->net->env->mem, wrap->parts, wrap->n_parts);
-    return rc < 0 ? rc : note_queued(conn, wrap->len);
+    unsigned char *bytes =
+        kp_outbox_grow(&conn->outbox, &conn->net->env->mem, wrap->len);
+    if (bytes == NULL)
+        return -ENOMEM;
+    kp_wrap_copy(wrap, bytes);
+    return note_queued(conn, wrap->len);
 }
 
 static int
 queue_parts(struct kelpie_conn *conn, const struct kp_framing *framing,
             const struct iovec *parts, int n_parts)
 {
-    struct kp_mem *mem = &conn->net->env->mem;
     struct kp_wrap wrap;
 
     if (!can_send(conn))
         return KELPIE_ECLOSED;
-    int rc = kp_wrap_init(&wrap, mem, framing, parts, n_parts);
-    if (rc < 0)
-        return rc;
-    rc = queue_wrapped(conn, &wrap);
-    kp_wrap_clear(&wrap, mem);
-    return rc;
+    int rc = kp_wrap_init(&wrap, framing, parts, n_parts);
+    return rc < 0 ? rc : queue_wrapped(conn, &wrap);
 }
 
 int

@@ -7,10 +7,10 @@
  *
  * Most connections have an empty outbox most of the time, and then it costs nothing: pieces
  * come with the first byte and go with the last. A piece and its own bytes are one
- * allocation. A piece is filled before the next one is made, which is twice as large, up to a
- * limit: a stream of short lines needs few allocations. What is larger than that limit gets
- * a piece of exactly its size. Bytes are copied once, when they are appended, and never
- * moved.
+ * allocation. What is appended together stays together: if the last piece has no room for it,
+ * the next one is made, which is twice as large, up to a limit, so a stream of short lines needs
+ * few allocations. What is larger than that limit gets a piece of exactly its size. Bytes are
+ * copied once, when they are appended, and never moved.
  *
  * A chunk serves all members of a room: each outbox has a piece that refers to it, and the
  * last piece or creator that lets go frees it. A chunk may grow at its end while it is shared:
@@ -43,53 +43,35 @@ struct kp_piece {
     unsigned char bytes[];
 };
 
-/* Adds up the lengths of the parts.
- * Returns   whether that many bytes, and the head of their block, can exist at all. */
-static bool
-add_up(const struct iovec *parts, int n_parts, size_t *out)
-{
-    size_t len = 0;
-
-    for (int i = 0; i < n_parts; i++) {
-        if (parts[i].iov_len > SIZE_MAX / 2 - len)
-            return false;
-        len += parts[i].iov_len;
-    }
-    *out = len;
-    return true;
-}
-
 /* ---- chunks ---- */
 
-struct kp_chunk *
-kp_chunk_new(struct kp_mem *mem, const struct iovec *parts, int n_parts,
-             size_t min_capacity)
+/* Returns whether a block of that many bytes and its head can exist at all. */
+static bool
+is_size(size_t len)
 {
-    size_t len;
+    return len <= SIZE_MAX / 2;
+}
 
-    if (!add_up(parts, n_parts, &len))
-        return NULL;
-    size_t capacity = len > min_capacity ? len : min_capacity;
-    struct kp_chunk *chunk = kp_mem_alloc(mem, sizeof(*chunk) + capacity);
-    if (chunk == NULL)
-        return NULL;
-    *chunk = (struct kp_chunk){.refs = 1, .capacity = capacity};
-    (void)kp_chunk_extend(chunk, parts, n_parts, len); /* there is room */
+struct kp_chunk *
+kp_chunk_new(struct kp_mem *mem, size_t capacity)
+{
+    struct kp_chunk *chunk =
+        is_size(capacity) ? kp_mem_alloc(mem, sizeof(*chunk) + capacity) : NULL;
+
+    if (chunk != NULL)
+        *chunk = (struct kp_chunk){.refs = 1, .capacity = capacity};
     return chunk;
 }
 
-bool
-kp_chunk_extend(struct kp_chunk *chunk, const struct iovec *parts, int n_parts,
-                size_t len)
+unsigned char *
+kp_chunk_grow(struct kp_chunk *chunk, size_t len)
 {
+    unsigned char *bytes = chunk->bytes + chunk->len;
+
     if (len > chunk->capacity - chunk->len)
-        return false;
-    for (int i = 0; i < n_parts; i++) {
-        if (parts[i].iov_len > 0) /* an empty part may have no address */
-            memcpy(chunk->bytes + chunk->len, parts[i].iov_base, parts[i].iov_len);
-        chunk->len += parts[i].iov_len;
-    }
-    return true;
+        return NULL;
+    chunk->len += len;
+    return bytes;
 }
 
 void
@@ -169,44 +151,43 @@ drop_first(struct kp_outbox *outbox, struct kp_mem *mem)
 
 /* ---- the queue ---- */
 
-/* Copies bytes to the end: into the piece `into`, and what does not fit into `more`. */
-static void
-copy_part(struct kp_piece *into, struct kp_piece *more, const unsigned char *bytes,
-          size_t len)
+/* Makes a piece for len bytes more. */
+static KP_SELDOM struct kp_piece *
+add_piece(struct kp_outbox *outbox, struct kp_mem *mem, size_t len)
 {
-    size_t fits = into != NULL ? piece_room(into) : 0;
+    struct kp_piece *piece =
+        is_size(len) ? piece_new(mem, choose_capacity(len, outbox->last)) : NULL;
 
-    if (fits > len)
-        fits = len;
-    if (fits > 0) {
-        memcpy(into->bytes + into->end, bytes, fits);
-        into->end += fits;
-    }
-    if (fits < len) {
-        memcpy(more->bytes + more->end, bytes + fits, len - fits);
-        more->end += len - fits;
-    }
+    if (piece != NULL)
+        link_last(outbox, piece);
+    return piece;
+}
+
+unsigned char *
+kp_outbox_grow(struct kp_outbox *outbox, struct kp_mem *mem, size_t len)
+{
+    struct kp_piece *piece = outbox->last;
+
+    assert(len > 0);
+    if (piece == NULL || piece_room(piece) < len)
+        piece = add_piece(outbox, mem, len);
+    if (piece == NULL)
+        return NULL;
+    unsigned char *bytes = piece->bytes + piece->end;
+    piece->end += len;
+    outbox->len += len;
+    return bytes;
 }
 
 int
-kp_outbox_append(struct kp_outbox *outbox, struct kp_mem *mem, const struct iovec *parts,
-                 int n_parts)
+kp_outbox_append(struct kp_outbox *outbox, struct kp_mem *mem, const void *bytes,
+                 size_t len)
 {
-    struct kp_piece *last = outbox->last, *more = NULL;
-    size_t room = last != NULL ? piece_room(last) : 0, len;
+    unsigned char *copy = len > 0 ? kp_outbox_grow(outbox, mem, len) : NULL;
 
-    if (!add_up(parts, n_parts, &len))
-        return -ENOMEM;
-    if (len > room) {
-        more = piece_new(mem, choose_capacity(len - room, last));
-        if (more == NULL)
-            return -ENOMEM;
-        link_last(outbox, more);
-    }
-    for (int i = 0; i < n_parts; i++)
-        copy_part(last, more, parts[i].iov_base, parts[i].iov_len);
-    outbox->len += len;
-    return 0;
+    if (copy != NULL)
+        memcpy(copy, bytes, len);
+    return copy != NULL || len == 0 ? 0 : -ENOMEM;
 }
 
 /* Returns whether a few bytes of a chunk are to be copied. Not behind many of another chunk:
@@ -234,10 +215,8 @@ kp_outbox_append_chunk(struct kp_outbox *outbox, struct kp_mem *mem,
         outbox->len += len;
         return 0;
     }
-    if (is_copied(outbox, len)) {
-        struct iovec part = {.iov_base = chunk->bytes + start, .iov_len = len};
-        return kp_outbox_append(outbox, mem, &part, 1);
-    }
+    if (is_copied(outbox, len))
+        return kp_outbox_append(outbox, mem, chunk->bytes + start, len);
     struct kp_piece *piece = piece_new(mem, 0);
     if (piece == NULL)
         return -ENOMEM;
@@ -315,33 +294,39 @@ kp_outbox_flush(struct kp_outbox *outbox, struct kp_mem *mem, struct kp_sys *sys
     return kp_outbox_flush_to(outbox, mem, send_to_socket, &socket);
 }
 
+/* Copies what is left of the parts behind their first skip bytes. */
+static void
+copy_rest(unsigned char *out, const struct iovec *parts, int n_parts, size_t skip)
+{
+    for (int i = 0; i < n_parts; i++) {
+        size_t n = skip < parts[i].iov_len ? skip : parts[i].iov_len;
+        size_t rest = parts[i].iov_len - n;
+        if (rest > 0)
+            memcpy(out, (const unsigned char *)parts[i].iov_base + n, rest);
+        out += rest;
+        skip -= n;
+    }
+}
+
 int
 kp_outbox_send(struct kp_outbox *outbox, ssize_t *written, struct kp_mem *mem,
-               struct kp_sys *sys, int fd, const struct iovec *parts, int n_parts)
+               struct kp_sys *sys, int fd, const struct iovec *parts, int n_parts,
+               size_t len)
 {
-    size_t len, skip;
-
     assert(outbox->len == 0 && n_parts <= KP_OUTBOX_IOVECS);
-    if (!add_up(parts, n_parts, &len))
-        return -ENOMEM;
     /* Room for the rest comes first: what is written cannot be taken back. */
-    struct kp_piece *piece = piece_new(mem, choose_capacity(len, NULL));
+    struct kp_piece *piece =
+        is_size(len) ? piece_new(mem, choose_capacity(len, NULL)) : NULL;
     if (piece == NULL)
         return -ENOMEM;
     *written = kp_sys_send(sys, fd, parts, n_parts);
-    skip = *written > 0 ? (size_t)*written : 0;
+    size_t skip = *written > 0 ? (size_t)*written : 0;
     if (skip == len) {
         piece_free(mem, piece);
         return 0;
     }
-    outbox->len = len - skip;
-    for (int i = 0; i < n_parts; i++) {
-        size_t n = skip < parts[i].iov_len ? skip : parts[i].iov_len;
-        if (n < parts[i].iov_len)
-            copy_part(NULL, piece, (const unsigned char *)parts[i].iov_base + n,
-                      parts[i].iov_len - n);
-        skip -= n;
-    }
+    copy_rest(piece->bytes, parts, n_parts, skip);
+    piece->end = outbox->len = len - skip;
     link_last(outbox, piece);
     return 0;
 }

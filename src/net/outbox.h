@@ -31,21 +31,25 @@ struct kp_outbox {
     size_t len; /* bytes queued */
 };
 
-/* Makes a chunk of the given parts, joined, with a capacity of at least min_capacity.
+/* Makes an empty chunk with room for that many bytes.
  * Returns   NULL when there is no memory.
  * Gives     one reference, for kp_chunk_release. */
-struct kp_chunk *kp_chunk_new(struct kp_mem *mem, const struct iovec *parts, int n_parts,
-                              size_t min_capacity) KP_MUST_CHECK;
+struct kp_chunk *kp_chunk_new(struct kp_mem *mem, size_t capacity) KP_MUST_CHECK;
 void kp_chunk_release(struct kp_mem *mem, struct kp_chunk *chunk);
 
-/* Appends parts of len bytes in all. Returns whether there was room for them. */
-bool kp_chunk_extend(struct kp_chunk *chunk, const struct iovec *parts, int n_parts,
-                     size_t len);
+/* Makes a chunk longer by len bytes, which the caller writes now.
+ * Returns   where they are to be; NULL when there is no room for them. */
+unsigned char *kp_chunk_grow(struct kp_chunk *chunk, size_t len) KP_MUST_CHECK;
 
-/* Appends a copy of the parts, all or nothing.
+/* Makes the queue longer by len bytes in a row, at least one, which the caller writes now.
+ * Returns   where they are to be; NULL when there is no memory. */
+unsigned char *kp_outbox_grow(struct kp_outbox *outbox, struct kp_mem *mem,
+                              size_t len) KP_MUST_CHECK;
+
+/* Appends a copy of bytes.
  * Returns   0, -ENOMEM. */
-int kp_outbox_append(struct kp_outbox *outbox, struct kp_mem *mem,
-                     const struct iovec *parts, int n_parts) KP_MUST_CHECK;
+int kp_outbox_append(struct kp_outbox *outbox, struct kp_mem *mem, const void *bytes,
+                     size_t len) KP_MUST_CHECK;
 
 /* Appends a reference to what a chunk has from start on, or a copy when that is cheaper; the
  * creator keeps its own reference. What follows the last bytes of the outbox in the same chunk
@@ -68,13 +72,13 @@ typedef ssize_t kp_outbox_send_fn(void *arg, const struct iovec *iov, int n_iov)
 ssize_t kp_outbox_flush_to(struct kp_outbox *outbox, struct kp_mem *mem,
                            kp_outbox_send_fn *out, void *arg) KP_MUST_CHECK;
 
-/* Appends the parts to an empty outbox and flushes it, without copying what the kernel takes
- * at once. 1 to KP_OUTBOX_IOVECS parts.
+/* Appends parts of len bytes in all to an empty outbox and flushes it, without copying what the
+ * kernel takes at once. 1 to KP_OUTBOX_IOVECS parts.
  * Returns   0, and in *written what kp_outbox_flush would return; -ENOMEM: nothing was
  *           appended, nothing written. */
 int kp_outbox_send(struct kp_outbox *outbox, ssize_t *written, struct kp_mem *mem,
-                   struct kp_sys *sys, int fd, const struct iovec *parts,
-                   int n_parts) KP_MUST_CHECK;
+                   struct kp_sys *sys, int fd, const struct iovec *parts, int n_parts,
+                   size_t len) KP_MUST_CHECK;
 
 /* Drops everything. */
 void kp_outbox_clear(struct kp_outbox *outbox, struct kp_mem *mem);

@@ -1,15 +1,16 @@
 /*
- * wrap.c - a message and the bytes that its framing puts around it, as one array of parts
+ * wrap.c - a message and the bytes that its framing puts around it
  *
  * A message comes as parts (conn:send("a", 1, "b")) and leaves as one run of bytes: the
- * framing's head, the parts, the framing's tail. Here the run is only described, by an
- * array of iovecs; the one copy is made by whoever queues it (outbox.c). Messages of a few
- * parts, which is nearly all of them, cost no memory.
+ * framing's head, the parts, the framing's tail. Here the run is only described, which costs
+ * no memory; the one copy is made to where the bytes wait (outbox.c), or none at all when the
+ * kernel takes them from where they are.
  */
 #include "wrap.h"
 
-#include <errno.h>
 #include <string.h>
+
+#include "kelpie.h"
 
 static int
 add_lengths(const struct iovec *parts, int n_parts, size_t *len)
@@ -25,55 +26,47 @@ add_lengths(const struct iovec *parts, int n_parts, size_t *len)
     return 0;
 }
 
-static struct iovec *
-take_array(struct kp_wrap *wrap, struct kp_mem *mem, int n_parts)
-{
-    wrap->many = NULL;
-    if (n_parts <= KP_WRAP_FEW)
-        return wrap->few;
-    wrap->n_many = (size_t)n_parts + 2;
-    wrap->many = kp_mem_alloc(mem, wrap->n_many * sizeof(struct iovec));
-    return wrap->many;
-}
-
 int
-kp_wrap_init(struct kp_wrap *wrap, struct kp_mem *mem, const struct kp_framing *framing,
+kp_wrap_init(struct kp_wrap *wrap, const struct kp_framing *framing,
              const struct iovec *parts, int n_parts)
 {
-    wrap->many = NULL;
     wrap->parts = parts;
     wrap->n_parts = n_parts;
+    wrap->head_len = wrap->tail_len = 0;
     int rc = add_lengths(parts, n_parts, &wrap->len);
     if (rc < 0 || framing == NULL)
         return rc;
-
-    size_t head_len, tail_len;
-    const unsigned char *tail;
-    rc = kp_frame_wrap(framing, wrap->len, wrap->head, &head_len, &tail, &tail_len);
-    if (rc < 0)
-        return rc;
-
-    struct iovec *array = take_array(wrap, mem, n_parts);
-    if (array == NULL)
-        return -ENOMEM;
-    int n = 0;
-    if (head_len > 0)
-        array[n++] = (struct iovec){wrap->head, head_len};
-    for (int i = 0; i < n_parts; i++)
-        array[n++] = parts[i];
-    /* An iovec serves reading too, hence the cast; nobody writes through it. */
-    if (tail_len > 0)
-        array[n++] = (struct iovec){(void *)(uintptr_t)tail, tail_len};
-    wrap->parts = array;
-    wrap->n_parts = n;
-    wrap->len += head_len + tail_len;
-    return 0;
+    rc = kp_frame_wrap(framing, wrap->len, wrap->head, &wrap->head_len, &wrap->tail,
+                       &wrap->tail_len);
+    wrap->len += wrap->head_len + wrap->tail_len;
+    return rc;
 }
 
 void
-kp_wrap_clear(struct kp_wrap *wrap, struct kp_mem *mem)
+kp_wrap_copy(const struct kp_wrap *wrap, unsigned char *out)
 {
-    if (wrap->many != NULL)
-        kp_mem_free(mem, wrap->many, wrap->n_many * sizeof(struct iovec));
-    wrap->many = NULL;
+    for (size_t i = 0; i < wrap->head_len; i++)
+        *out++ = wrap->head[i];
+    for (int i = 0; i < wrap->n_parts; i++) {
+        if (wrap->parts[i].iov_len > 0) /* an empty part may have no address */
+            memcpy(out, wrap->parts[i].iov_base, wrap->parts[i].iov_len);
+        out += wrap->parts[i].iov_len;
+    }
+    for (size_t i = 0; i < wrap->tail_len; i++)
+        *out++ = wrap->tail[i];
+}
+
+int
+kp_wrap_list(const struct kp_wrap *wrap, struct iovec *out)
+{
+    int n = 0;
+
+    /* An iovec serves reading too, hence the casts; nobody writes through these. */
+    if (wrap->head_len > 0)
+        out[n++] = (struct iovec){(void *)(uintptr_t)wrap->head, wrap->head_len};
+    for (int i = 0; i < wrap->n_parts; i++)
+        out[n++] = wrap->parts[i];
+    if (wrap->tail_len > 0)
+        out[n++] = (struct iovec){(void *)(uintptr_t)wrap->tail, wrap->tail_len};
+    return n;
 }
