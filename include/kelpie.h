@@ -194,6 +194,10 @@ struct kelpie_options {
     int (*connect)(void *arg, const char *address, struct kelpie_transport *out,
                    void **transport_arg);
     void *connect_arg;
+
+    /* called first on the watchdog's thread, with on_stuck_arg, for what a host does to threads:
+     * their name, their scheduling, their descriptors. NULL. Nothing of kelpie may be called */
+    void (*on_watchdog)(void *arg);
 };
 
 /*
@@ -204,9 +208,10 @@ struct kelpie_options {
  *                  starts a thread for the server, which sleeps while no Lua runs; when a call
  *                  is late it signals the thread that runs the server. Costs some 40
  *                  instructions a message, and what a second thread costs any process:
- *                  system calls are a little dearer. On a machine with too much to do a
- *                  limit counts once half of it was spent on a processor, or when five times
- *                  as much is over.
+ *                  system calls are a little dearer, unless on_watchdog gives the thread
+ *                  descriptors of its own (Linux: close_range with CLOSE_RANGE_UNSHARE). On a
+ *                  machine with too much to do a limit counts once half of it was spent on a
+ *                  processor, or when five times as much is over.
  *     by polling   watchdog_signal is 0, or the thread could not be made (a warning says so).
  *                  Lua looks at the clock every 1,000 instructions, which needs half more
  *                  instructions for a short handler, and twice as many for loops. It knows

@@ -118,6 +118,48 @@ given_a_thread_that_blocks_the_signal_when_it_runs_a_server_then_it_gets_it(void
     assert_int_equal(kit->script.handler_kills, 1);
 }
 
+/* Where on_start was called. */
+struct start {
+    atomic_bool is_over;
+    pthread_t thread;
+};
+
+static void
+note_start(void *arg)
+{
+    struct start *start = arg;
+
+    start->thread = pthread_self();
+    atomic_store(&start->is_over, true);
+}
+
+static bool
+has_started(void *arg)
+{
+    struct start *start = arg;
+
+    return atomic_load(&start->is_over);
+}
+
+static void
+given_what_to_do_first_when_the_thread_starts_then_it_does_that(void **state)
+{
+    struct start start = {0};
+    struct kp_guard guard;
+    struct kp_sys sys = {.calls = &kp_sys_kernel};
+
+    (void)state;
+    kp_guard_init(&guard, &sys);
+    guard.on_start = note_start;
+    guard.stuck_arg = &start;
+    assert_int_equal(kp_guard_use_signal(&guard, SIGURG), 0);
+    assert_int_equal(kp_guard_start(&guard), 0);
+    fault_wait_until(has_started, &start, "the guard to start");
+
+    assert_true(pthread_equal(start.thread, guard.thread));
+    kp_guard_clear(&guard);
+}
+
 static void
 given_no_thread_when_a_server_is_made_then_it_polls_and_says_so_once(void **state)
 {
@@ -162,6 +204,7 @@ main(void)
         cmocka_unit_test(given_servers_in_threads_when_all_are_late_then_each_is_killed),
         THREAD(
             given_a_thread_that_blocks_the_signal_when_it_runs_a_server_then_it_gets_it),
+        cmocka_unit_test(given_what_to_do_first_when_the_thread_starts_then_it_does_that),
         cmocka_unit_test(
             given_no_thread_when_a_server_is_made_then_it_polls_and_says_so_once),
         cmocka_unit_test(given_no_handler_when_a_server_is_made_then_it_fails),

@@ -34,6 +34,7 @@
 #include "privileges.h"
 #include "settings.h"
 #include "signals.h"
+#include "watchdog.h"
 
 #define FLUSH_MS       20 /* how often output that nobody takes is tried again */
 #define RESERVED_FILES 64 /* what the server keeps of RLIMIT_NOFILE for itself */
@@ -45,6 +46,7 @@ struct run {
     struct kd_signals signals;
     struct kd_input input;
     struct kd_notify notify;
+    struct kd_watchdog watchdog;
     struct kd_list inherited; /* addresses of listeners that are open already */
     struct kd_place *places;  /* of the listeners */
     size_t n_places;
@@ -130,22 +132,6 @@ open_signals(struct run *run)
     return EX_OSERR;
 }
 
-/* ---- the last resort ----------------------------------------------------------------- */
-
-/* On the thread of the watchdog: the server's thread hangs in C, perhaps for ever. Nobody is
- * served any more, and who has started us can start us again. */
-static void
-on_stuck(void *arg, const char *what, const char *place)
-{
-    struct run *run = arg;
-
-    kd_log_write(&run->log, KELPIE_LOG_ERROR,
-                 "%s hangs outside of Lua and cannot be ended%s%s: aborting", what,
-                 place[0] != '\0' ? ", at " : "", place);
-    (void)kd_log_flush(&run->log); /* what is left waits for nobody */
-    abort();
-}
-
 /* ---- the steps of the start --------------------------------------------------------- */
 
 /* Makes the server. Returns an exit code, like the functions below. */
@@ -169,9 +155,8 @@ make_server(struct run *run)
     server.log_arg = &run->log;
     server.print = kd_log_print;
     server.print_arg = &run->log;
-    server.watchdog_signal = SIGURG;
-    server.on_stuck = on_stuck;
-    server.on_stuck_arg = run;
+    run->watchdog.log = &run->log;
+    kd_watchdog_configure(&run->watchdog, &server);
     int rc = kelpie_new(&run->k, &server);
     if (rc == 0)
         rc = kelpie_set_handlers(run->k, &handlers, run);

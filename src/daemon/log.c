@@ -90,6 +90,14 @@ kd_log_close(struct kd_log *log)
 }
 
 void
+kd_log_open_here(struct kd_log *log)
+{
+    int fd = log->path != NULL ? open_file(log->path) : STDERR_FILENO;
+
+    log->records.fd = fd < 0 ? STDERR_FILENO : fd;
+}
+
+void
 kd_log_reopen(struct kd_log *log)
 {
     if (log->path == NULL) {

@@ -27,6 +27,10 @@ void kd_log_close(struct kd_log *log);
  * old one stays and gets a record that says so. */
 void kd_log_reopen(struct kd_log *log);
 
+/* Opens the log file for a thread with descriptors of its own, before the process ends; if that
+ * fails, records go to standard error. */
+void kd_log_open_here(struct kd_log *log);
+
 /* The doors for kelpie_options.log and .print; arg is the struct kd_log. */
 kelpie_log_fn kd_log_record;
 kelpie_print_fn kd_log_print;

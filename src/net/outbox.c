@@ -152,7 +152,7 @@ drop_first(struct kp_outbox *outbox, struct kp_mem *mem)
 /* ---- the queue ---- */
 
 /* Makes a piece for len bytes more. */
-static KP_SELDOM struct kp_piece *
+static struct kp_piece *
 add_piece(struct kp_outbox *outbox, struct kp_mem *mem, size_t len)
 {
     struct kp_piece *piece =

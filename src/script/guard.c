@@ -357,6 +357,8 @@ run(void *arg)
     struct kp_guard *guard = arg;
     uint64_t shift = 1; /* not over */
 
+    if (guard->on_start)
+        guard->on_start(guard->stuck_arg);
     pthread_mutex_lock(&guard->lock);
     while (!guard->is_ending) {
         uint64_t now_shift = atomic_load(&guard->shift);

@@ -51,6 +51,7 @@ open_guard(struct kp_script *script)
     struct kp_guard *guard = &script->guard;
 
     kp_guard_init(guard, &script->env->sys);
+    guard->on_start = limits->on_watchdog;
     guard->on_stuck = limits->on_stuck;
     guard->stuck_arg = limits->stuck_arg;
     if (limits->watchdog_signal == 0)

@@ -23,6 +23,7 @@ struct kp_script_limits {
     size_t lua_memory;
     unsigned allow;      /* enum kp_allow */
     int watchdog_signal; /* 0: none, the watchdog polls */
+    void (*on_watchdog)(void *stuck_arg); /* on its thread, at first; or NULL */
     kp_guard_stuck_fn *on_stuck;
     void *stuck_arg;
 };

@@ -161,6 +161,7 @@ kp_options_to_script(const struct kelpie_options *options, struct kp_script_limi
         .rolls_back_itself = rolls_back_itself,
         .lua_memory = options->lua_memory,
         .watchdog_signal = options->watchdog_signal,
+        .on_watchdog = options->on_watchdog,
         .on_stuck = options->on_stuck,
         .stuck_arg = options->on_stuck_arg,
         .allow = allow_bits(options->allow),

@@ -14,7 +14,7 @@ write_script "return {
    end,
 }"
 ulimit -c 0
-start_server run -p 0 --allow os "$work/scripts"
+start_server run -p 0 --allow os --log-file "$log" "$work/scripts"
 client anna nc 127.0.0.1 "$port"
 client berta nc 127.0.0.1 "$port"
 say anna "a"
@@ -28,6 +28,16 @@ expect_log "init.lua:4: handler ran longer than 100 ms"
 say anna "c"
 expect anna "got c"
 equal "kills" "$(grep -c 'ran longer than' "$log")" 1
+
+# The thread of the watchdog has no descriptors but the standard ones, if the kernel can do that.
+has_own_files() {
+    for thread in "/proc/$server/task"/*; do
+        # shellcheck disable=SC2012
+        [ "$(ls "$thread/fd" | wc -l)" -gt 3 ] || return 0
+    done
+    return 1
+}
+[ ! -d "/proc/$server/task" ] || wait_until "a thread has descriptors of its own" has_own_files
 
 # What hangs outside of Lua cannot be ended: the last resort. The thread sanitizer keeps signals
 # from a thread that is in C, so nobody learns which call it is.
