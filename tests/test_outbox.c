@@ -227,8 +227,8 @@ send_parts(struct outbox_kit *f, ssize_t *written)
     struct iovec parts[] = {ok_part(bytes, 4), ok_part(NULL, 0), ok_part(bytes + 4, 9996),
                             ok_part(bytes + 10000, 10000)};
 
-    int rc = kp_outbox_send(&f->outbox, written, &f->env.mem, &f->env.sys, 7, parts, 4,
-                            20000);
+    int rc =
+        kp_outbox_send(&f->outbox, written, &f->env.mem, &f->env.sys, 7, parts, 4, 20000);
     if (rc == 0)
         ok_note(f, bytes, 20000);
     return rc;
@@ -505,8 +505,7 @@ main(void)
             given_a_large_append_when_done_then_it_is_stored_once_in_a_block_of_its_size),
         TEST(
             given_too_little_room_in_the_last_piece_when_more_is_appended_then_it_stays_together),
-        TEST(
-            given_lengths_beyond_all_memory_when_asked_for_then_there_is_none),
+        TEST(given_lengths_beyond_all_memory_when_asked_for_then_there_is_none),
         TEST(given_a_full_socket_when_flushed_then_eagain_and_everything_is_still_queued),
         TEST(
             given_any_error_of_the_kernel_when_flushed_then_it_is_returned_and_nothing_is_lost),
@@ -521,8 +520,7 @@ main(void)
         TEST(given_an_error_when_much_is_sent_then_it_is_returned_and_all_is_queued),
         TEST(given_no_memory_when_much_is_sent_then_nothing_is_written),
         TEST(given_a_socket_whose_peer_is_gone_when_flushed_then_epipe_and_no_signal),
-        TEST(
-            given_a_chunk_when_made_then_it_is_empty_and_has_one_reference),
+        TEST(given_a_chunk_when_made_then_it_is_empty_and_has_one_reference),
         TEST(given_a_chunk_in_many_outboxes_when_all_have_written_it_then_it_is_freed),
         TEST(
             given_a_partly_written_chunk_when_others_write_it_then_each_is_at_its_own_place),

@@ -14,24 +14,22 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#if defined(__linux__)
+#if __has_include(<sys/syscall.h>)
 # include <sys/syscall.h>
-# if !defined(CLOSE_RANGE_UNSHARE)
-#  define CLOSE_RANGE_UNSHARE 2U
-# endif
 #endif
+
+#define UNSHARE 2U /* CLOSE_RANGE_UNSHARE, which older C libraries do not name */
 
 static void
 on_watchdog(void *arg)
 {
     struct kd_watchdog *watchdog = arg;
 
-#if defined(SYS_close_range)
-    /* A kernel that does not know it leaves all as it was. */
-    watchdog->has_own_files = syscall(SYS_close_range, STDERR_FILENO + 1, ~0U,
-                                      CLOSE_RANGE_UNSHARE) == 0;
-#else
     watchdog->has_own_files = false;
+#if defined(SYS_close_range)
+    /* A kernel that cannot do it leaves all as it was. */
+    if (syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, UNSHARE) == 0)
+        watchdog->has_own_files = true;
 #endif
 }
 

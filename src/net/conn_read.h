@@ -11,7 +11,7 @@
 #define KP_STEP_MESSAGES 64                 /* Redis and memcached: about 20 */
 #define KP_STEP_BYTES    65536              /* one full recv */
 #define KP_STEP_NS       (5 * KP_NS_PER_MS) /* a few slow handlers are enough */
-#define KP_STEP_CLOCK    4                  /* messages until the first look at the clock */
+#define KP_STEP_CLOCK    4 /* messages until the first look at the clock */
 
 /* A held connection is read on, so that its end is noticed, until this much waits. */
 #define KP_HELD_INPUT 65536

@@ -406,8 +406,7 @@ queue_wrapped(struct kelpie_conn *conn, const struct kp_wrap *wrap)
         return rc;
     if (is_sent_at_once(conn, wrap))
         return send_at_once(conn, wrap);
-    unsigned char *bytes =
-        kp_outbox_grow(&conn->outbox, &conn->net->env->mem, wrap->len);
+    unsigned char *bytes = kp_outbox_grow(&conn->outbox, &conn->net->env->mem, wrap->len);
     if (bytes == NULL)
         return -ENOMEM;
     kp_wrap_copy(wrap, bytes);

@@ -27,7 +27,7 @@ typedef void kp_guard_stuck_fn(void *arg, const char *what, const char *place);
 
 struct kp_guard {
     struct kp_sys *sys;
-    int signal; /* 0: there is no guard, the watchdog polls */
+    int signal;                        /* 0: there is no guard, the watchdog polls */
     void (*on_start)(void *stuck_arg); /* called first on the guard's thread; or NULL */
     kp_guard_stuck_fn *on_stuck;
     void *stuck_arg;

@@ -21,8 +21,8 @@ struct kp_script_limits {
     uint64_t probation_ns;  /* how long a generation is kept for a roll-back; 0: not */
     bool rolls_back_itself; /* when the new one is worse; else only when asked */
     size_t lua_memory;
-    unsigned allow;      /* enum kp_allow */
-    int watchdog_signal; /* 0: none, the watchdog polls */
+    unsigned allow;                       /* enum kp_allow */
+    int watchdog_signal;                  /* 0: none, the watchdog polls */
     void (*on_watchdog)(void *stuck_arg); /* on its thread, at first; or NULL */
     kp_guard_stuck_fn *on_stuck;
     void *stuck_arg;
