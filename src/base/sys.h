@@ -77,7 +77,7 @@ extern const struct kp_sys_calls kp_sys_kernel;
  * closed, and not for kevent, where it counts as "no event"). A connect that was interrupted
  * and goes on is EINPROGRESS.
  * Returns   the call's result, or a negative errno.
- * See       POSIX.1-2017; accept4(2), sendmsg(2), kevent(2). */
+ * See       POSIX.1-2017; accept4(2), send(2), kevent(2). */
 int kp_sys_socket(struct kp_sys *sys, int domain, int type, int protocol);
 int kp_sys_bind(struct kp_sys *sys, int fd, const struct sockaddr *addr, socklen_t len);
 int kp_sys_listen(struct kp_sys *sys, int fd, int backlog);
