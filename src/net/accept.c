@@ -128,7 +128,7 @@ refuse(struct kp_net *net, int fd)
     /* Best effort, all of it: who is refused is not waited for. */
     (void)kp_sys_recv(sys, fd, net->scratch, KP_NET_SCRATCH_SIZE);
     if (part.iov_len > 0)
-        (void)kp_sys_send(sys, fd, &part, 1);
+        (void)kp_sys_send_more(sys, fd, &part, 1);
     (void)kp_sys_shutdown(sys, fd, SHUT_WR);
     (void)kp_sys_close(sys, fd);
 }
