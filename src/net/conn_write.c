@@ -253,9 +253,11 @@ static void
 go_on_draining(struct kelpie_conn *conn)
 {
     kp_buf_clear(&conn->input, &conn->net->env->mem);
-    if (conn->outbox.len > 0 || conn->lingering)
+    if (conn->lingering)
         return;
-    if ((conn->blocks & KP_BLOCK_END) != 0 || conn->detached != NULL)
+    if (conn->outbox.len > 0)
+        kp_conn_clock_arm_or_drop(conn);
+    else if ((conn->blocks & KP_BLOCK_END) != 0 || conn->detached != NULL)
         kp_conn_drop(conn, conn->reason, false);
     else
         start_lingering(conn);
