@@ -134,16 +134,17 @@ void
 kp_lua_forget_conn(struct kp_generation *gen, struct kelpie_conn *conn)
 {
     lua_State *L = gen->L;
-    struct kp_lua_conn *handle = push_known_handle(L, conn);
+    lua_Integer place = (lua_Integer)conn->number + 1;
 
-    lua_pop(L, 1);
-    if (handle == NULL)
-        return;
-    handle->conn = NULL;
     lua_rawgeti(L, LUA_REGISTRYINDEX, gen->conns_ref);
-    lua_pushnil(L);
-    lua_rawseti(L, -2, (lua_Integer)conn->number + 1); /* the key is there: no memory */
-    lua_pop(L, 1);
+    lua_rawgeti(L, -1, place);
+    struct kp_lua_conn *handle = lua_touserdata(L, -1);
+    if (handle != NULL && handle->id == conn->id) {
+        handle->conn = NULL;
+        lua_pushnil(L);
+        lua_rawseti(L, -3, place); /* the key is there: no memory */
+    }
+    lua_pop(L, 2);
 }
 
 /* ---- fields: the handle is at index 1 ------------------------------------------------ */
