@@ -237,7 +237,7 @@ fault_fill(int fd)
     size_t total = 0;
     ssize_t n;
 
-    while ((n = kp_sys_kernel.send(NULL, fd, &iov, 1)) > 0)
+    while ((n = kp_sys_kernel.send(NULL, fd, &iov, 1, false)) > 0)
         total += (size_t)n;
     assert_int_equal(n, -EAGAIN);
     return total;

@@ -127,6 +127,7 @@ struct fault_sys {
     void *behind_arg;
 
     atomic_size_t calls[FAULT_N_CALLS]; /* made, or refused */
+    atomic_size_t more_sends;           /* of bytes that something follows at once */
     atomic_size_t failures;
     struct fault_rule rules[FAULT_N_CALLS];
 

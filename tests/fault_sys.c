@@ -187,11 +187,11 @@ send_one(struct fault_sys *sys, int fd, const struct iovec *iov)
     while (iov->iov_len == 0)
         iov++;
     struct iovec one = {.iov_base = iov->iov_base, .iov_len = 1};
-    return sys->behind->send(sys->behind_arg, fd, &one, 1);
+    return sys->behind->send(sys->behind_arg, fd, &one, 1, false);
 }
 
 static ssize_t
-fault_send(void *arg, int fd, const struct iovec *iov, int n_iov)
+fault_send(void *arg, int fd, const struct iovec *iov, int n_iov, bool more)
 {
     struct fault_sys *sys = arg;
     size_t wanted = total_len(iov, n_iov), len = wanted;
@@ -203,7 +203,8 @@ fault_send(void *arg, int fd, const struct iovec *iov, int n_iov)
         return -error;
     if (len < wanted || (sys->send_one_byte && len > 0))
         return send_one(sys, fd, iov);
-    return sys->behind->send(sys->behind_arg, fd, iov, n_iov);
+    sys->more_sends += more;
+    return sys->behind->send(sys->behind_arg, fd, iov, n_iov, more);
 }
 
 static ssize_t

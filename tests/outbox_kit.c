@@ -10,7 +10,7 @@
 #include <string.h>
 
 static ssize_t
-sink_send(void *arg, int fd, const struct iovec *iov, int n_iov)
+sink_send(void *arg, int fd, const struct iovec *iov, int n_iov, bool more)
 {
     struct sink *sink = arg;
     size_t left = sink->takes, before = sink->len;
@@ -18,6 +18,7 @@ sink_send(void *arg, int fd, const struct iovec *iov, int n_iov)
     assert_int_equal(fd, 7);
     assert_in_range(n_iov, 1, KP_OUTBOX_IOVECS);
     sink->last_n_iov = n_iov;
+    sink->last_more = more;
     if (left == 0)
         return -EAGAIN;
     for (int i = 0; i < n_iov && left > 0; i++) {
@@ -155,7 +156,7 @@ ok_append_chunk(struct outbox_kit *f, struct kp_chunk *chunk)
 ssize_t
 ok_flush(struct outbox_kit *f)
 {
-    return kp_outbox_flush(&f->outbox, &f->env.mem, &f->env.sys, 7);
+    return kp_outbox_flush(&f->outbox, &f->env.mem, &f->env.sys, 7, false);
 }
 
 void

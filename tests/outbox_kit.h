@@ -25,6 +25,7 @@ struct sink {
     size_t len;
     size_t takes; /* at most so many bytes at a time; 0: EAGAIN */
     int last_n_iov;
+    bool last_more;
 };
 
 struct outbox_kit {

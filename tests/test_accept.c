@@ -177,6 +177,49 @@ given_a_storm_of_clients_when_stepping_then_64_are_accepted_a_step(void **state)
         close(peers[i]);
 }
 
+static void
+given_a_count_of_who_waits_when_accepting_then_nobody_else_is_asked_for(void **state)
+{
+    struct net_kit *kit = *state;
+    struct kp_listener *listener = nk_listen(kit, ":0");
+    struct kp_event two = {.filter = KP_READ, .count = 2}, unknown = {.filter = KP_READ};
+    int peers[3];
+    for (int i = 0; i < 3; i++)
+        peers[i] = nk_connect(listener);
+
+    listener->source.fn(listener->source.arg, &two);
+    assert_int_equal(kit->net.counters.accepted, 2);
+    assert_int_equal(kit->sys.calls[FAULT_ACCEPT], 2);
+
+    listener->source.fn(listener->source.arg, &unknown); /* until EAGAIN */
+    assert_int_equal(kit->net.counters.accepted, 3);
+    assert_int_equal(kit->sys.calls[FAULT_ACCEPT], 4);
+
+    for (int i = 0; i < 3; i++)
+        close(peers[i]);
+    nk_settle(kit);
+    assert_int_equal(kp_conns_count(&kit->net), 0);
+}
+
+/* A whole net: who waits is counted by the kernel, and all of them are taken. */
+static void
+given_a_few_clients_when_stepping_then_all_are_accepted_at_once(void **state)
+{
+    struct net_kit *kit = *state;
+    struct kp_listener *listener = nk_listen(kit, ":0");
+    int peers[5];
+    nk_step(kit);
+    for (int i = 0; i < 5; i++)
+        peers[i] = nk_connect(listener);
+
+    assert_true(nk_until(kit, "connect 4"));
+    assert_true(kit->sys.calls[FAULT_ACCEPT] <= 6);
+
+    for (int i = 0; i < 5; i++)
+        close(peers[i]);
+    nk_settle(kit);
+}
+
 /* A2 */
 static void
 given_max_clients_when_one_more_connects_then_a_text_and_an_orderly_end(void **state)
@@ -274,7 +317,7 @@ given_not_even_the_spare_when_clients_come_then_listeners_pause_100_ms(void **st
 
     assert_true(nk_until(kit, "connect 0"));
     assert_true(kit->net.spare_fd >= 0);
-    assert_int_equal(other->source.mode[KP_READ], KP_LEVEL);
+    assert_int_equal(other->source.mode[KP_READ], KP_COUNT);
     close(peer);
 }
 
@@ -458,6 +501,8 @@ main(void)
         TEST(given_options_that_fail_when_accepted_then_the_connection_works),
         TEST(given_errors_of_single_connections_when_accepting_then_the_listener_goes_on),
         TEST(given_a_storm_of_clients_when_stepping_then_64_are_accepted_a_step),
+        TEST(given_a_count_of_who_waits_when_accepting_then_nobody_else_is_asked_for),
+        TEST(given_a_few_clients_when_stepping_then_all_are_accepted_at_once),
         TEST(given_max_clients_when_one_more_connects_then_a_text_and_an_orderly_end),
         TEST(
             given_a_refusal_when_the_text_cannot_be_sent_or_is_missing_then_it_is_only_closed),

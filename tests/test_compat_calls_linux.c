@@ -32,6 +32,42 @@ given_nodata_when_read_is_ready_then_one_system_call(void **state)
 }
 
 static void
+given_a_listener_when_told_again_then_one_call_less(void **state)
+{
+    int kq = *(int *)*state;
+    uint16_t port;
+    int listener = kit_listener(&port), client = kit_tcp_socket();
+    kit_change(kq, listener, EVFILT_READ, EV_ADD, 0, 1);
+    assert_int_equal(kit_connect(client, port), 0);
+
+    assert_int_equal(calls_of_wait(kq, 1), 3);
+    assert_int_equal(calls_of_wait(kq, 1), 2);
+    assert_int_equal(kit_wait_one(kq, listener, EVFILT_READ).data, 1);
+
+    kit_close(client);
+    kit_close(listener);
+}
+
+static void
+given_a_listener_when_it_listens_no_more_then_it_is_taken_for_what_it_is(void **state)
+{
+    int kq = *(int *)*state;
+    uint16_t port;
+    int listener = kit_listener(&port), client = kit_tcp_socket();
+    kit_change(kq, listener, EVFILT_READ, EV_ADD, 0, 1);
+    assert_int_equal(kit_connect(client, port), 0);
+    assert_int_equal(kit_wait_one(kq, listener, EVFILT_READ).data, 1);
+
+    assert_int_equal(shutdown(listener, SHUT_RDWR), 0);
+    struct kevent event = kit_wait_one(kq, listener, EVFILT_READ);
+
+    assert_true(event.flags & EV_EOF);
+    assert_int_equal(event.data, 0); /* bytes */
+    kit_close(client);
+    kit_close(listener);
+}
+
+static void
 given_nodata_when_reported_then_data_is_zero_and_fflags_are_not_echoed(void **state)
 {
     int kq = *(int *)*state;
@@ -252,6 +288,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         KQ_TEST(given_nodata_when_read_is_ready_then_one_system_call),
+        KQ_TEST(given_a_listener_when_told_again_then_one_call_less),
+        KQ_TEST(given_a_listener_when_it_listens_no_more_then_it_is_taken_for_what_it_is),
         KQ_TEST(given_nodata_when_reported_then_data_is_zero_and_fflags_are_not_echoed),
         KQ_TEST(
             given_clear_knotes_when_changed_then_each_costs_what_the_kernel_must_know),

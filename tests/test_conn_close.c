@@ -134,6 +134,104 @@ given_queued_output_when_closed_then_it_is_sent_before_the_end(void **state)
     close(peer);
 }
 
+/* The last bytes are written so that they may wait for the end, and it does come. */
+static void
+given_output_before_an_end_when_flushed_then_only_what_the_end_follows_may_wait_for_it(
+    void **state)
+{
+    struct net_kit *kit = *state;
+    struct kelpie_conn *closed, *finished, *ended;
+    int peers[] = {nk_pair(kit, &closed), nk_pair(kit, &finished), nk_pair(kit, &ended)};
+    assert_int_equal(nk_send(closed, "hello"), 0);
+    nk_settle(kit);
+    assert_string_equal(nk_hear(kit, peers[0]), "hello\n");
+    assert_int_equal(kit->sys.more_sends, 0);
+
+    assert_int_equal(nk_send(closed, "good"), 0);
+    assert_int_equal(nk_send(closed, "bye"), 0);
+    kp_conn_close(closed, "bye");
+    nk_settle(kit);
+    assert_int_equal(kit->sys.more_sends, 1);
+    assert_string_equal(nk_hear(kit, peers[0]), "good\nbye\n");
+    assert_true(nk_has_ended(peers[0]));
+
+    assert_int_equal(nk_send(finished, "that is all"), 0);
+    kp_conn_finish(finished);
+    nk_settle(kit);
+    assert_int_equal(kit->sys.more_sends, 2);
+    assert_string_equal(nk_hear(kit, peers[1]), "that is all\n");
+    assert_true(nk_has_ended(peers[1]));
+    kp_conn_close(finished, "bye"); /* the end was told already */
+    nk_settle(kit);
+    assert_int_equal(kit->sys.calls[FAULT_SHUTDOWN], 3);
+
+    kp_conn_hold(ended);
+    assert_int_equal(shutdown(peers[2], SHUT_WR), 0);
+    nk_settle(kit);
+    assert_int_equal(nk_send(ended, "late answer"), 0);
+    kp_conn_release(ended);
+    nk_settle(kit);
+    assert_int_equal(kit->sys.more_sends, 2); /* the close follows, but not at once */
+    assert_string_equal(nk_hear(kit, peers[2]), "late answer\n");
+    assert_true(nk_has_ended(peers[2]));
+    for (int i = 0; i < 3; i++)
+        close(peers[i]);
+}
+
+/* A socket that takes a part does not keep it back. */
+static void
+given_much_output_over_tcp_when_closed_then_every_byte_and_then_the_end(void **state)
+{
+    enum { LEN = 30 * 1000 * 1000 };
+    struct net_kit *kit = *state;
+    struct kp_listener *listener = nk_listen(kit, ":0");
+    size_t got = 0;
+    ssize_t n = -1;
+    int peer = nk_connect(listener);
+    assert_true(nk_until(kit, "connect 0"));
+    struct kelpie_conn *conn = kp_conns_client(&kit->net, 0);
+    kit->net.limits.max_outbox = kit->net.limits.max_outbox_total = LEN;
+
+    assert_int_equal(nk_write(conn, LEN), 0);
+    kp_conn_close(conn, "bye");
+    nk_step(kit);
+    assert_true(conn->outbox.len > 0);
+    while (n != 0) {
+        n = recv(peer, kit->heard, sizeof(kit->heard), 0);
+        assert_true(n >= 0 || errno == EAGAIN);
+        got += n > 0 ? (size_t)n : 0;
+        nk_step(kit);
+    }
+
+    assert_int_equal(got, LEN);
+    assert_true(kit->sys.more_sends > 0);
+    assert_int_equal(kit->net.counters.dropped_bytes, 0);
+    close(peer);
+    assert_true(nk_until(kit, "gone 0"));
+}
+
+/* What waits for an end that cannot be told leaves with the close. */
+static void
+given_last_bytes_that_wait_when_shutdown_fails_then_they_leave_with_the_close(
+    void **state)
+{
+    struct net_kit *kit = *state;
+    struct kp_listener *listener = nk_listen(kit, ":0");
+    int peer = nk_connect(listener);
+    assert_true(nk_until(kit, "connect 0"));
+    struct kelpie_conn *conn = kp_conns_client(&kit->net, 0);
+
+    assert_int_equal(nk_send(conn, "the last words"), 0);
+    kp_conn_close(conn, "bye");
+    fault_sys_fail(&kit->sys, FAULT_SHUTDOWN, 1, ENOBUFS);
+    assert_true(nk_until(kit, "gone 0"));
+
+    assert_int_equal(kit->sys.more_sends, 1);
+    assert_string_equal(nk_hear(kit, peer), "the last words\n");
+    assert_int_equal(recv(peer, kit->heard, 1, 0), 0);
+    close(peer);
+}
+
 static void
 given_one_that_has_finished_when_the_peer_goes_on_then_it_is_heard(void **state)
 {
@@ -331,6 +429,11 @@ main(void)
         TEST(
             given_a_lingering_connection_when_one_recv_is_full_or_says_eagain_then_it_goes_on),
         TEST(given_queued_output_when_closed_then_it_is_sent_before_the_end),
+        TEST(
+            given_output_before_an_end_when_flushed_then_only_what_the_end_follows_may_wait_for_it),
+        TEST(given_much_output_over_tcp_when_closed_then_every_byte_and_then_the_end),
+        TEST(
+            given_last_bytes_that_wait_when_shutdown_fails_then_they_leave_with_the_close),
         TEST(given_one_that_has_finished_when_the_peer_goes_on_then_it_is_heard),
         TEST(given_a_peer_that_cannot_be_told_when_finishing_then_the_connection_ends),
         TEST(given_one_that_has_finished_when_closed_then_it_ends_as_any_other),

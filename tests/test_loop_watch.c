@@ -172,6 +172,32 @@ given_modes_and_filters_when_handed_in_then_the_right_flags(void **state)
 }
 
 static void
+given_a_counting_watch_when_told_then_how_much_there_is(void **state)
+{
+    struct fixture *f = *state;
+    struct owner *a = &f->owners[0], *b = &f->owners[1];
+    owner_add(a, 100);
+    owner_add(b, 101);
+
+    owner_watch(a, KP_READ, KP_COUNT);
+    owner_watch(b, KP_READ, KP_LEVEL);
+    loop_kit_step_now(f);
+    assert_int_equal(f->paper.known[100][KP_READ].flags, EV_ADD);
+    assert_int_equal(f->paper.known[100][KP_READ].fflags, 0);
+
+    paper_ready(f, 100, KP_READ, 0, 0, 17);
+    paper_ready(f, 101, KP_READ, 0, 0, 17);
+    loop_kit_step_now(f);
+    assert_int_equal(a->last.count, 17);
+    assert_int_equal(b->last.count, 0);
+
+    paper_ready(f, 100, KP_READ, 0, 0, -1); /* as of a file that was cut off */
+    loop_kit_step_now(f);
+    assert_int_equal(a->n_events, 2);
+    assert_int_equal(a->last.count, 0);
+}
+
+static void
 given_events_of_all_kinds_when_delivered_then_translated(void **state)
 {
     struct fixture *f = *state;
@@ -479,6 +505,7 @@ main(void)
         PAPER(given_a_watch_turned_off_before_the_wait_when_waited_then_no_change),
         PAPER(given_many_wishes_for_one_filter_when_waited_then_one_change),
         PAPER(given_modes_and_filters_when_handed_in_then_the_right_flags),
+        PAPER(given_a_counting_watch_when_told_then_how_much_there_is),
         PAPER(given_events_of_all_kinds_when_delivered_then_translated),
         PAPER(given_tags_that_never_were_when_an_event_has_one_then_dropped),
         PAPER(given_a_refused_watch_when_asked_for_again_then_handed_in_again),

@@ -206,7 +206,7 @@ given_a_real_socket_when_it_is_full_and_read_again_then_every_byte_arrives(void 
         assert_int_equal(ok_append(f, ok_bytes(f, 70000), 70000), 0);
 
     while (f->outbox.len > 0) {
-        ssize_t n = kp_outbox_flush(&f->outbox, &f->env.mem, &f->env.sys, fds[0]);
+        ssize_t n = kp_outbox_flush(&f->outbox, &f->env.mem, &f->env.sys, fds[0], false);
         assert_true(n > 0 || n == -EAGAIN);
         ssize_t got = read(fds[1], buffer, sizeof(buffer));
         assert_true(got > 0);
@@ -303,11 +303,34 @@ given_a_socket_whose_peer_is_gone_when_flushed_then_epipe_and_no_signal(void **s
     close(fds[1]);
     assert_int_equal(ok_append_text(f, "anybody?"), 0);
 
-    ssize_t n = kp_outbox_flush(&f->outbox, &f->env.mem, &f->env.sys, fds[0]);
+    ssize_t n = kp_outbox_flush(&f->outbox, &f->env.mem, &f->env.sys, fds[0], false);
 
     assert_int_equal(n, -EPIPE);
     assert_int_equal(f->outbox.len, 8);
     close(fds[0]);
+}
+
+/* What is in the window may be all, or not: only then the end follows it. */
+static void
+given_the_end_follows_when_flushed_then_only_a_write_of_all_may_wait_for_it(void **state)
+{
+    struct outbox_kit *f = *state;
+    struct kp_outbox *outbox = &f->outbox;
+    for (int i = 0; i < KP_OUTBOX_IOVECS + 5; i++)
+        assert_int_equal(ok_append(f, ok_bytes(f, 20000), 20000), 0);
+
+    ssize_t n = kp_outbox_flush(outbox, &f->env.mem, &f->env.sys, 7, true);
+    assert_int_equal(n, KP_OUTBOX_IOVECS * 20000);
+    assert_false(f->sink.last_more);
+
+    n = kp_outbox_flush(outbox, &f->env.mem, &f->env.sys, 7, true);
+    assert_int_equal(n, 5 * 20000);
+    assert_true(f->sink.last_more);
+
+    assert_int_equal(ok_append_text(f, "no end"), 0);
+    assert_int_equal(ok_flush(f), 6);
+    assert_false(f->sink.last_more);
+    ok_assert_in_order(f);
 }
 
 /* ---- sharing ---- */
@@ -344,8 +367,8 @@ given_a_chunk_in_many_outboxes_when_all_have_written_it_then_it_is_freed(void **
     assert_int_equal(chunk->refs, N);
     assert_true(f->mem.bytes < 10000 + N * 100);
     for (int i = 0; i < N - 1; i++)
-        assert_int_equal(kp_outbox_flush(&outboxes[i], &f->env.mem, &f->env.sys, 7),
-                         10000);
+        assert_int_equal(
+            kp_outbox_flush(&outboxes[i], &f->env.mem, &f->env.sys, 7, false), 10000);
     assert_int_equal(chunk->refs, 1);
     kp_outbox_clear(&outboxes[N - 1], &f->env.mem);
     assert_int_equal(f->mem.bytes, 0);
@@ -365,7 +388,7 @@ given_a_partly_written_chunk_when_others_write_it_then_each_is_at_its_own_place(
     assert_int_equal(ok_flush(f), 300);
     f->sink.len = 0;
     f->sink.takes = SINK_SIZE;
-    assert_int_equal(kp_outbox_flush(&other, &f->env.mem, &f->env.sys, 7), 1000);
+    assert_int_equal(kp_outbox_flush(&other, &f->env.mem, &f->env.sys, 7, false), 1000);
 
     assert_memory_equal(f->sink.bytes, chunk->bytes, 1000);
     assert_int_equal(chunk->refs, 2);
@@ -521,6 +544,7 @@ main(void)
         TEST(given_no_memory_when_much_is_sent_then_nothing_is_written),
         TEST(given_a_socket_whose_peer_is_gone_when_flushed_then_epipe_and_no_signal),
         TEST(given_a_chunk_when_made_then_it_is_empty_and_has_one_reference),
+        TEST(given_the_end_follows_when_flushed_then_only_a_write_of_all_may_wait_for_it),
         TEST(given_a_chunk_in_many_outboxes_when_all_have_written_it_then_it_is_freed),
         TEST(
             given_a_partly_written_chunk_when_others_write_it_then_each_is_at_its_own_place),

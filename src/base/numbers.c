@@ -47,6 +47,9 @@ lowest_zero(uint64_t word)
 {
     unsigned place = 0;
 
+    /* With few numbers in use it is so in all levels but the lowest. */
+    if ((word & 1) == 0)
+        return 0;
     for (unsigned half = BITS / 2; half > 0; half /= 2) {
         uint64_t low = (UINT64_C(1) << half) - 1;
         if ((word & low) == low) {
@@ -68,10 +71,13 @@ static int
 need_word(struct kp_numbers *numbers, int level, uint64_t index)
 {
     size_t before = numbers->capacity[level];
+
+    if (index < before)
+        return 0;
     int rc = kp_mem_grow(numbers->mem, &numbers->words[level], &numbers->capacity[level],
                          (size_t)index + 1, sizeof(uint64_t));
 
-    if (rc == 0 && numbers->capacity[level] > before)
+    if (rc == 0)
         memset(numbers->words[level] + before, 0,
                (numbers->capacity[level] - before) * sizeof(uint64_t));
     return rc;

@@ -162,15 +162,16 @@ kernel_recv(void *arg, int fd, void *buf, size_t len)
 
 /* One part, nearly always: send() has no message header that the kernel must copy and check. */
 static ssize_t
-kernel_send(void *arg, int fd, const struct iovec *iov, int n_iov)
+kernel_send(void *arg, int fd, const struct iovec *iov, int n_iov, bool more)
 {
     struct msghdr message = {.msg_iov = (struct iovec *)iov}; /* is only read */
+    int flags = more ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL;
 
     (void)arg;
     if (n_iov == 1)
-        return size_result(send(fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL));
+        return size_result(send(fd, iov->iov_base, iov->iov_len, flags));
     message.msg_iovlen = (uint16_t)n_iov; /* int or size_t, by system; IOV_MAX is 1024 */
-    return size_result(sendmsg(fd, &message, MSG_NOSIGNAL));
+    return size_result(sendmsg(fd, &message, flags));
 }
 
 static ssize_t

@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -39,8 +40,8 @@ struct kp_sys_calls {
     int (*getpeername)(void *arg, int fd, struct sockaddr *addr, socklen_t *len);
     int (*set_flags)(void *arg, int fd); /* O_NONBLOCK and FD_CLOEXEC */
     ssize_t (*recv)(void *arg, int fd, void *buf, size_t len);
-    ssize_t (*send)(void *arg, int fd, const struct iovec *iov,
-                    int n_iov); /* never raises SIGPIPE */
+    ssize_t (*send)(void *arg, int fd, const struct iovec *iov, int n_iov,
+                    bool more); /* never raises SIGPIPE */
     ssize_t (*read)(void *arg, int fd, void *buf, size_t len);
     ssize_t (*write)(void *arg, int fd, const void *buf, size_t len);
     int (*pipe)(void *arg, int fds[2]); /* nonblocking, cloexec */
@@ -96,6 +97,9 @@ int kp_sys_getpeername(struct kp_sys *sys, int fd, struct sockaddr *addr, sockle
 int kp_sys_set_flags(struct kp_sys *sys, int fd);
 ssize_t kp_sys_recv(struct kp_sys *sys, int fd, void *buf, size_t len);
 ssize_t kp_sys_send(struct kp_sys *sys, int fd, const struct iovec *iov, int n_iov);
+/* For bytes that kp_sys_shutdown, or more bytes, follow at once: they may wait for it and leave
+ * in one segment with it. What is only taken in part does not wait. */
+ssize_t kp_sys_send_more(struct kp_sys *sys, int fd, const struct iovec *iov, int n_iov);
 ssize_t kp_sys_read(struct kp_sys *sys, int fd, void *buf, size_t len);
 ssize_t kp_sys_write(struct kp_sys *sys, int fd, const void *buf, size_t len);
 int kp_sys_pipe(struct kp_sys *sys, int fds[2]);

@@ -156,7 +156,16 @@ kp_sys_send(struct kp_sys *sys, int fd, const struct iovec *iov, int n_iov)
 {
     ssize_t rc;
 
-    RETRY(rc, send(sys->arg, fd, iov, n_iov));
+    RETRY(rc, send(sys->arg, fd, iov, n_iov, false));
+    return rc;
+}
+
+ssize_t
+kp_sys_send_more(struct kp_sys *sys, int fd, const struct iovec *iov, int n_iov)
+{
+    ssize_t rc;
+
+    RETRY(rc, send(sys->arg, fd, iov, n_iov, true));
     return rc;
 }
 

@@ -28,6 +28,11 @@
 # define MSG_NOSIGNAL 0
 #endif
 
+/* send(): more bytes, or the end, follow at once. Only Linux lets them share a segment. */
+#ifndef MSG_MORE
+# define MSG_MORE 0
+#endif
+
 /* setsockopt(): no SIGPIPE, however it is written to. Where it is -1 (Linux, OpenBSD) there is
    no such option, and MSG_NOSIGNAL has to do. */
 #ifndef SO_NOSIGPIPE

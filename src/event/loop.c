@@ -127,6 +127,8 @@ deliver(struct kp_loop *loop, const struct kevent *entry)
     } else {
         event.eof = (entry->flags & EV_EOF) != 0;
         event.error = event.eof ? (int)entry->fflags : 0;
+        if (source->mode[filter] == KP_COUNT && entry->data > 0)
+            event.count = (size_t)entry->data;
     }
     source->fn(source->arg, &event);
 }

@@ -24,6 +24,7 @@ enum kp_mode {
     KP_OFF,   /* not watched */
     KP_EDGE,  /* told once when it becomes ready (EV_CLEAR) */
     KP_LEVEL, /* told in every step while it is ready */
+    KP_COUNT, /* the same, and how much there is; that costs more to ask for */
 };
 
 struct kp_event {
@@ -32,6 +33,7 @@ struct kp_event {
     int error; /* 0, or an errno: of the connection (EV_EOF) or of the watch itself */
     bool watch_failed; /* the kernel refused the watch, with `error` */
     unsigned fflags;   /* NOTE_* of KP_VNODE */
+    size_t count;      /* with KP_COUNT: bytes, or connections to accept; 0: unknown */
 };
 
 typedef void kp_source_fn(void *arg, const struct kp_event *event);
@@ -92,8 +94,8 @@ int kp_loop_add(struct kp_loop *loop, struct kp_source *source, int fd, kp_sourc
 
 /* Sets how a filter of the source is watched, from the next wait on. vnode_fflags are the
  * NOTE_* of KP_VNODE (which is always KP_EDGE), else 0. Asking for what is set already costs
- * nothing. Turning KP_READ or KP_WRITE on again re-evaluates the condition. KP_EDGE and
- * KP_LEVEL are not mixed on one source. A watch that the kernel refused (watch_failed) is
+ * nothing. Turning KP_READ or KP_WRITE on again re-evaluates the condition. KP_EDGE is
+ * not mixed with the others on one source. A watch that the kernel refused (watch_failed) is
  * KP_OFF again.
  * Returns   0, -ENOMEM: then nothing has changed. KP_OFF cannot fail. */
 int kp_loop_watch(struct kp_loop *loop, struct kp_source *source, enum kp_filter filter,

@@ -68,14 +68,15 @@ set_change(struct kevent *change, const struct kp_source *source, enum kp_filter
 {
     bool is_edge = source->mode[filter] == KP_EDGE;
     unsigned short flags = (unsigned short)(is_edge ? EV_ADD | EV_CLEAR : EV_ADD);
+    unsigned fflags = source->mode[filter] == KP_COUNT ? 0 : NOTE_NODATA;
     void *udata = (void *)tag;
 
     switch (filter) {
     case KP_READ:
-        EV_SET(change, (uintptr_t)source->fd, EVFILT_READ, flags, NOTE_NODATA, 0, udata);
+        EV_SET(change, (uintptr_t)source->fd, EVFILT_READ, flags, fflags, 0, udata);
         break;
     case KP_WRITE:
-        EV_SET(change, (uintptr_t)source->fd, EVFILT_WRITE, flags, NOTE_NODATA, 0, udata);
+        EV_SET(change, (uintptr_t)source->fd, EVFILT_WRITE, flags, fflags, 0, udata);
         break;
     case KP_VNODE:
         EV_SET(change, (uintptr_t)source->fd, EVFILT_VNODE, EV_ADD | EV_CLEAR,

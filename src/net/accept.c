@@ -9,11 +9,12 @@
  *     ENOBUFS, ENOMEM, anything else  all listeners pause
  *     (the kernel refuses the watch)  the same
  *
- * Listeners are level-triggered: what the bound leaves is told again. For the same reason
- * one that cannot accept would be told for ever, at full speed, so without a descriptor
- * all listeners are switched off until a connection has closed or KP_ACCEPT_RETRY_NS have
- * passed. A refused client gets the text and an orderly end, rather than silence. What it
- * has sent already is read first, because closing over unread input is a reset.
+ * Listeners are level-triggered: what the bound leaves, and who comes while the others are
+ * accepted, is told again. For the same reason one that cannot accept would be told for
+ * ever, at full speed, so without a descriptor all listeners are switched off until a
+ * connection has closed or KP_ACCEPT_RETRY_NS have passed. A refused client gets the text and
+ * an orderly end, rather than silence. What it has sent already is read first, because
+ * closing over unread input is a reset.
  */
 #include "accept.h"
 
@@ -56,7 +57,8 @@ switch_on(struct kp_net *net)
     kp_list_each(node, &net->listeners) {
         struct kp_listener *listener = kp_container_of(node, struct kp_listener, node);
         if (listener->source.fd >= 0 &&
-            kp_loop_watch(net->loop, &listener->source, KP_READ, KP_LEVEL, 0) < 0)
+            kp_loop_watch(net->loop, &listener->source, KP_READ, kp_accept_mode(listener),
+                          0) < 0)
             return false;
     }
     return true;
@@ -128,7 +130,7 @@ refuse(struct kp_net *net, int fd)
     /* Best effort, all of it: who is refused is not waited for. */
     (void)kp_sys_recv(sys, fd, net->scratch, KP_NET_SCRATCH_SIZE);
     if (part.iov_len > 0)
-        (void)kp_sys_send(sys, fd, &part, 1);
+        (void)kp_sys_send_more(sys, fd, &part, 1);
     (void)kp_sys_shutdown(sys, fd, SHUT_WR);
     (void)kp_sys_close(sys, fd);
 }
@@ -234,10 +236,23 @@ kp_accept_fail_watch(struct kp_listener *listener, int error)
     pause_all(listener->net);
 }
 
-void
-kp_accept(struct kp_listener *listener)
+/* Accepting until EAGAIN costs a socket too many, for Linux makes it before it looks whether
+ * somebody waits: asking how many do is cheaper. It knows that of internet sockets only. */
+enum kp_mode
+kp_accept_mode(const struct kp_listener *listener)
 {
-    for (int i = 0; i < KP_LISTENER_ACCEPTS; i++) {
+    if (listener->net->accept_paused)
+        return KP_OFF;
+    return listener->is_inet ? KP_COUNT : KP_LEVEL;
+}
+
+void
+kp_accept(struct kp_listener *listener, size_t n_waiting)
+{
+    bool is_bound = n_waiting == 0 || n_waiting > KP_LISTENER_ACCEPTS;
+    size_t n = is_bound ? KP_LISTENER_ACCEPTS : n_waiting;
+
+    for (size_t i = 0; i < n; i++) {
         union kp_peer peer;
         int fd = accept_one(listener, &peer);
         if (fd >= 0)

@@ -11,9 +11,13 @@
 /* Prepares the retry timer of the net. */
 void kp_accept_init(struct kp_net *net);
 
-/* The listener has connections waiting: takes at most KP_LISTENER_ACCEPTS of them.
+/* Returns how a listener is to be watched now. */
+enum kp_mode kp_accept_mode(const struct kp_listener *listener);
+
+/* The listener has n_waiting connections (0: unknown): takes at most KP_LISTENER_ACCEPTS of
+ * them.
  * Calls     hooks.configure. */
-void kp_accept(struct kp_listener *listener);
+void kp_accept(struct kp_listener *listener, size_t n_waiting);
 
 /* The kernel cannot watch a listener just now: all of them pause, and try again later. */
 void kp_accept_fail_watch(struct kp_listener *listener, int error);

@@ -84,8 +84,7 @@ enter_draining(struct kelpie_conn *conn)
     conn->frame_since_ns = 0;
     conn->over_soft_since_ns = 0;
     conn->closing_since_ns = conn->net->loop->now_ns;
-    kp_conn_touch(conn);
-    kp_conn_clock_arm_or_drop(conn);
+    kp_conn_touch(conn); /* its clock is armed when that has not written everything */
 }
 
 static void

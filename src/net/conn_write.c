@@ -171,11 +171,17 @@ note_flushed(struct kelpie_conn *conn, ssize_t n)
     }
 }
 
+static void
+flush(struct kelpie_conn *conn, bool ends)
+{
+    if (conn->outbox.len > 0 && !conn->write_blocked && !kp_transport_is_writing(conn))
+        note_flushed(conn, kp_transport_flush(conn, ends));
+}
+
 void
 kp_conn_flush(struct kelpie_conn *conn)
 {
-    if (conn->outbox.len > 0 && !conn->write_blocked && !kp_transport_is_writing(conn))
-        note_flushed(conn, kp_transport_flush(conn));
+    flush(conn, false);
 }
 
 /* An error has closed the way out already, while what came in is still delivered. */
@@ -233,13 +239,25 @@ kp_conn_flush_much(struct kelpie_conn *conn)
         kp_conn_touch(conn);
 }
 
+/* Returns whether SHUT_WR follows the last byte. Where it is the close, at the end of the
+ * step, that byte does not wait for it. */
+static bool
+ends_with_shutdown(const struct kelpie_conn *conn)
+{
+    if (conn->state == KP_CONN_DRAINING)
+        return (conn->blocks & KP_BLOCK_END) == 0 && !conn->lingering;
+    return conn->finishing && !conn->finished && conn->error == 0;
+}
+
 static void
 go_on_draining(struct kelpie_conn *conn)
 {
     kp_buf_clear(&conn->input, &conn->net->env->mem);
-    if (conn->outbox.len > 0 || conn->lingering)
+    if (conn->lingering)
         return;
-    if ((conn->blocks & KP_BLOCK_END) != 0 || conn->detached != NULL)
+    if (conn->outbox.len > 0)
+        kp_conn_clock_arm_or_drop(conn);
+    else if ((conn->blocks & KP_BLOCK_END) != 0 || conn->detached != NULL)
         kp_conn_drop(conn, conn->reason, false);
     else
         start_lingering(conn);
@@ -250,7 +268,7 @@ kp_conn_flush_turn(struct kelpie_conn *conn)
 {
     const struct kp_net_hooks *hooks = &conn->net->hooks;
 
-    kp_conn_flush(conn);
+    flush(conn, ends_with_shutdown(conn));
     if (conn->state == KP_CONN_DRAINING) {
         go_on_draining(conn);
     } else if (conn->finishing) {

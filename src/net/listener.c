@@ -124,7 +124,7 @@ on_acceptable(void *arg, const struct kp_event *event)
     if (event->watch_failed)
         kp_accept_fail_watch(listener, event->error);
     else
-        kp_accept(listener);
+        kp_accept(listener, event->count);
 }
 
 static void
@@ -173,14 +173,14 @@ static int
 start(struct kp_listener *listener, int fd)
 {
     struct kp_net *net = listener->net;
-    enum kp_mode mode = net->accept_paused ? KP_OFF : KP_LEVEL;
 
     int rc = describe(listener, fd);
     if (rc == 0)
         rc = kp_loop_add(net->loop, &listener->source, fd, on_acceptable, listener);
     if (rc < 0)
         return rc;
-    rc = kp_loop_watch(net->loop, &listener->source, KP_READ, mode, 0);
+    rc =
+        kp_loop_watch(net->loop, &listener->source, KP_READ, kp_accept_mode(listener), 0);
     if (rc < 0) {
         kp_loop_remove(net->loop, &listener->source);
         return rc;

@@ -276,6 +276,7 @@ kp_outbox_flush_to(struct kp_outbox *outbox, struct kp_mem *mem, kp_outbox_send_
 struct socket {
     struct kp_sys *sys;
     int fd;
+    bool ends;
 };
 
 static ssize_t
@@ -283,13 +284,16 @@ send_to_socket(void *arg, const struct iovec *iov, int n_iov)
 {
     const struct socket *socket = arg;
 
+    if (socket->ends && n_iov < KP_OUTBOX_IOVECS) /* a full window is perhaps not all */
+        return kp_sys_send_more(socket->sys, socket->fd, iov, n_iov);
     return kp_sys_send(socket->sys, socket->fd, iov, n_iov);
 }
 
 ssize_t
-kp_outbox_flush(struct kp_outbox *outbox, struct kp_mem *mem, struct kp_sys *sys, int fd)
+kp_outbox_flush(struct kp_outbox *outbox, struct kp_mem *mem, struct kp_sys *sys, int fd,
+                bool ends)
 {
-    struct socket socket = {sys, fd};
+    struct socket socket = {sys, fd, ends};
 
     return kp_outbox_flush_to(outbox, mem, send_to_socket, &socket);
 }

@@ -60,11 +60,12 @@ int kp_outbox_append_chunk(struct kp_outbox *outbox, struct kp_mem *mem,
 
 /* Writes what the kernel takes with one call, and drops it from the queue. Call it again
  * when it wrote less than was queued: a full window of iovecs, or a full socket. An empty
- * outbox makes no call.
+ * outbox makes no call. With `ends` SHUT_WR must follow as soon as the outbox is empty: the
+ * last bytes may wait for it.
  * Returns   bytes written; negative errno (-EAGAIN: nothing was taken now), and everything
  *           is still queued. */
 ssize_t kp_outbox_flush(struct kp_outbox *outbox, struct kp_mem *mem, struct kp_sys *sys,
-                        int fd) KP_MUST_CHECK;
+                        int fd, bool ends) KP_MUST_CHECK;
 
 /* The same with another way out than a socket. out writes what it can of the parts.
  * Returns   what out returned: bytes, or a negative errno. */

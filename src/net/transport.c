@@ -185,12 +185,13 @@ flush_to_host(struct kelpie_conn *conn)
 }
 
 ssize_t
-kp_transport_flush(struct kelpie_conn *conn)
+kp_transport_flush(struct kelpie_conn *conn, bool ends)
 {
     struct kp_env *env = conn->net->env;
 
     if (conn->detached == NULL)
-        return kp_outbox_flush(&conn->outbox, &env->mem, &env->sys, conn->source.fd);
+        return kp_outbox_flush(&conn->outbox, &env->mem, &env->sys, conn->source.fd,
+                               ends);
     return flush_to_host(conn);
 }
 

@@ -43,7 +43,7 @@ int kp_detached_end(struct kelpie_conn *conn);
 ssize_t kp_transport_recv(struct kelpie_conn *conn, void *buf, size_t size);
 
 /* Writes of the outbox what is taken, as kp_outbox_flush. */
-ssize_t kp_transport_flush(struct kelpie_conn *conn);
+ssize_t kp_transport_flush(struct kelpie_conn *conn, bool ends);
 
 /* Returns whether kp_transport_flush of this connection is on the stack: the host, in its
  * write, sends more. */

@@ -99,6 +99,7 @@ call_shutdown(void *arg, int fd, int how)
 {
     ENTER("shutdown");
     (void)how; /* only SHUT_WR is used */
+    kernel->corked_fd = -1;
     return open->kind == SIM_STREAM ? sim_shutdown(kernel, &kernel->links[open->index])
                                     : -ENOTCONN;
 }
@@ -176,12 +177,19 @@ call_recv(void *arg, int fd, void *buf, size_t len)
 }
 
 static ssize_t
-call_send(void *arg, int fd, const struct iovec *iov, int n_iov)
+call_send(void *arg, int fd, const struct iovec *iov, int n_iov, bool more)
 {
     ENTER("send");
-    return open->kind == SIM_STREAM
-               ? sim_send(kernel, &kernel->links[open->index], iov, n_iov)
-               : -ENOTCONN;
+    size_t len = 0;
+
+    if (open->kind != SIM_STREAM)
+        return -ENOTCONN;
+    for (int i = 0; i < n_iov; i++)
+        len += iov[i].iov_len;
+    ssize_t n = sim_send(kernel, &kernel->links[open->index], iov, n_iov);
+    if (more && n == (ssize_t)len)
+        kernel->corked_fd = fd;
+    return n;
 }
 
 /* ---- files and the pipe ------------------------------------------------------------ */

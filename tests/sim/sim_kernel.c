@@ -19,7 +19,7 @@ sim_kernel_init(struct sim_kernel *kernel, struct sim_random *random)
     kernel->random = random;
     kp_mem_init(&kernel->mem, NULL, NULL);
     kernel->now_ns = KP_NS_PER_S * 1000;
-    kernel->listener = -1;
+    kernel->listener = kernel->corked_fd = -1;
     kernel->n_fds = SIM_MAX_FDS;
 }
 
@@ -99,6 +99,10 @@ struct sim_fd *
 sim_fd_get(struct sim_kernel *kernel, int fd, const char *call)
 {
     kernel->calls++;
+    if (kernel->corked_fd >= 0 &&
+        (fd != kernel->corked_fd || strcmp(call, "shutdown") != 0))
+        sim_violate(kernel, "%s of descriptor %d, while bytes of %d wait for its end",
+                    call, fd, kernel->corked_fd);
     if (fd >= 0 && fd < SIM_MAX_FDS && kernel->fds[fd].kind != SIM_CLOSED)
         return &kernel->fds[fd];
     sim_violate(kernel, "%s of descriptor %d, which is not open", call, fd);

@@ -99,7 +99,8 @@ struct sim_kernel {
     size_t client_bytes; /* default of sim_link.*_room */
     struct sim_link links[SIM_MAX_LINKS];
     int n_links;
-    int listener; /* its descriptor; -1: none */
+    int listener;  /* its descriptor; -1: none */
+    int corked_fd; /* its last bytes wait for its end, which must be next; -1: none do */
     int backlog[SIM_BACKLOG];
     int n_backlog;
     size_t pipe_bytes;

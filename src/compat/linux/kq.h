@@ -53,7 +53,8 @@ struct kq_note {
     bool is_live;         /* registered */
     bool is_enabled;
     bool is_queued;
-    bool is_stale; /* queued by an earlier call: has to be looked at again */
+    bool is_stale;    /* queued by an earlier call: has to be looked at again */
+    bool is_listener; /* it was one when its data was asked for (kq_data.c) */
 };
 
 /* A descriptor that is a file: watched by inotify for EVFILT_VNODE or for growth, or polled
@@ -140,7 +141,7 @@ void kp_kq_epoll_reported(struct kq *kq, struct kq_note *note);
 
 /* kq_data.c */
 uint32_t kp_kq_data_error(int fd, uint32_t revents, int *error);
-int kp_kq_data_readable(intptr_t *out, int fd);
+int kp_kq_data_readable(intptr_t *out, int fd, bool *is_listener);
 int kp_kq_data_writable(intptr_t *out, int fd);
 
 /* kq_file.c */

@@ -2,8 +2,9 @@
  * kq_data.c - what a ready descriptor has to say: bytes, room, error
  *
  * Linux answers these questions with one system call per kind of descriptor, and the kinds
- * are told apart by the errors of asking: nothing is remembered, so a socket may become a
- * listener after it was registered, and registering costs nothing extra.
+ * are told apart by the errors of asking, so a socket may become a listener after it was
+ * registered, and registering costs nothing extra. What was a listener the last time is asked
+ * first whether it is one.
  *
  *   READ   FIONREAD; EINVAL means a listener: TCP_INFO has the length of its accept queue
  *          in tcpi_unacked; a listener of another family says 1
@@ -47,33 +48,39 @@ kp_kq_data_error(int fd, uint32_t revents, int *error)
     return revents;
 }
 
-static intptr_t
-connections_waiting(int fd)
+/* Finds how many connections wait. Returns whether fd is a listener that can tell. */
+static bool
+count_connections(intptr_t *out, int fd)
 {
     struct tcp_info info;
     socklen_t size = sizeof(info);
-    if (KQ_CALL(getsockopt)(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0)
-        return 1;
-    return info.tcpi_unacked > 0 ? (intptr_t)info.tcpi_unacked : 1;
+    if (KQ_CALL(getsockopt)(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 ||
+        info.tcpi_state != TCP_LISTEN)
+        return false;
+    *out = info.tcpi_unacked > 0 ? (intptr_t)info.tcpi_unacked : 1;
+    return true;
 }
 
 /*
- * Finds how much can be read, or how many connections wait to be accepted.
+ * Finds how much can be read, or how many connections wait to be accepted. *is_listener says
+ * which of the two it was the last time, false at first.
  *
  * Returns   0, or -EBADF if the descriptor was closed.
  */
 int
-kp_kq_data_readable(intptr_t *out, int fd)
+kp_kq_data_readable(intptr_t *out, int fd, bool *is_listener)
 {
     int n = 0;
+    *out = 1;
+    if (*is_listener && count_connections(out, fd))
+        return 0;
+    *is_listener = false;
     if (KQ_CALL(ioctl)(fd, FIONREAD, &n) == 0)
         *out = n;
     else if (errno == EBADF)
         return -EBADF;
     else if (errno == EINVAL)
-        *out = connections_waiting(fd);
-    else
-        *out = 1;
+        *is_listener = count_connections(out, fd);
     return 0;
 }
 

@@ -319,7 +319,7 @@ kp_kq_epoll_report(struct kq *kq, struct kq_note *note, struct kevent *out)
 
     kp_kq_note_fill(note, out);
     if (!(note->fflags & NOTE_NODATA))
-        rc = is_read ? kp_kq_data_readable(&out->data, note->fd)
+        rc = is_read ? kp_kq_data_readable(&out->data, note->fd, &note->is_listener)
                      : kp_kq_data_writable(&out->data, note->fd);
     if (rc != 0) {
         kp_kq_fd_forget(kq, entry);
