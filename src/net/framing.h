@@ -27,8 +27,10 @@ struct kp_framing {
     bool little_endian;    /* of LENGTH */
     uint8_t length_size;   /* of LENGTH: 1, 2, 4 */
     uint8_t delimiter_len; /* of DELIMITER: 1..KP_FRAME_MAX_DELIMITER */
-    unsigned char delimiter[KP_FRAME_MAX_DELIMITER];
-    size_t fixed_size; /* of FIXED: >= 1 */
+    union {
+        unsigned char delimiter[KP_FRAME_MAX_DELIMITER];
+        size_t fixed_size; /* of FIXED: >= 1 */
+    };
 };
 
 /* Reads "line", "crlf", "raw", "netstring", "length:4:big", "length:2:little", "length:1",
