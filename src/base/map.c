@@ -25,8 +25,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define FIRST_BUCKETS 8
-
 int
 kp_map_init(struct kp_map *map, struct kp_mem *mem, struct kp_sys *sys)
 {
@@ -129,28 +127,26 @@ push(struct kp_map *map, struct kp_map_node *node)
     *bucket = node;
 }
 
-/* Moves all nodes into twice as many buckets. */
+/* Doubles the buckets. The nodes of each stay there, or move to one of the new ones. */
 static int
 grow(struct kp_map *map)
 {
-    struct kp_map_node **before = map->buckets;
     size_t n_before = map->n_buckets;
-    size_t n_buckets = n_before > 0 ? n_before * 2 : FIRST_BUCKETS;
 
-    if (n_buckets > SIZE_MAX / sizeof(*before))
-        return -ENOMEM;
-    struct kp_map_node **buckets = kp_mem_zalloc(map->mem, n_buckets * sizeof(*buckets));
-    if (buckets == NULL)
-        return -ENOMEM;
-    map->buckets = buckets;
-    map->n_buckets = n_buckets;
+    int rc = kp_mem_grow(map->mem, &map->buckets, &map->n_buckets, n_before + 1,
+                         sizeof(*map->buckets));
+    if (rc < 0)
+        return rc;
+    for (size_t i = n_before; i < map->n_buckets; i++)
+        map->buckets[i] = NULL;
     for (size_t i = 0; i < n_before; i++) {
-        for (struct kp_map_node *node = before[i], *next; node != NULL; node = next) {
+        struct kp_map_node *node = map->buckets[i], *next;
+        map->buckets[i] = NULL;
+        for (; node != NULL; node = next) {
             next = node->next;
             push(map, node);
         }
     }
-    kp_mem_free(map->mem, before, n_before * sizeof(*before));
     return 0;
 }
 

@@ -38,16 +38,16 @@ struct kp_event {
 
 typedef void kp_source_fn(void *arg, const struct kp_event *event);
 
-/* Embedded in its owner. Initialise with kp_source_init. */
+/* Embedded in its owner, hence small. Initialise with kp_source_init. */
 struct kp_source {
     int fd;
     uint32_t slot; /* index in the loop's table; KP_NO_SLOT: not added */
     kp_source_fn *fn;
     void *arg;
-    enum kp_mode mode[KP_N_FILTERS];       /* wanted */
-    size_t pending[KP_N_FILTERS];          /* 1 + index of its change; 0: none */
-    enum kp_mode registered[KP_N_FILTERS]; /* what the kernel knows */
-    unsigned vnode_fflags;                 /* wanted, for KP_VNODE */
+    uint32_t pending[KP_N_FILTERS];   /* 1 + index of its change; 0: none */
+    unsigned vnode_fflags;            /* wanted, for KP_VNODE */
+    uint8_t mode[KP_N_FILTERS];       /* enum kp_mode: wanted */
+    uint8_t registered[KP_N_FILTERS]; /* enum kp_mode: what the kernel knows */
 };
 
 #define KP_NO_SLOT UINT32_MAX

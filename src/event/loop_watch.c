@@ -37,7 +37,8 @@
 #define TAG_BITS        (8 * sizeof(uintptr_t))
 #define GENERATION_BITS (TAG_BITS >= 64 ? 32 : 12)
 #define MAX_GENERATION  ((uint32_t)((UINT64_C(1) << GENERATION_BITS) - 1))
-#define MAX_SLOTS       ((size_t)((UINT64_C(1) << (TAG_BITS - GENERATION_BITS)) - 1))
+#define SLOT_BITS       (TAG_BITS >= 64 ? 30 : 20) /* three changes each: 32 bits count them */
+#define MAX_SLOTS       ((size_t)((UINT64_C(1) << SLOT_BITS) - 1))
 
 static const struct timespec no_wait = {0, 0};
 
@@ -123,7 +124,7 @@ put_change(struct kp_loop *loop, struct kp_source *source, enum kp_filter filter
                              loop->n_changes + 1, sizeof(*loop->changes));
         if (rc < 0)
             return rc;
-        source->pending[filter] = ++loop->n_changes;
+        source->pending[filter] = (uint32_t)++loop->n_changes;
     }
     set_change(&loop->changes[source->pending[filter] - 1], source, filter,
                tag_of(loop, source->slot));
@@ -134,7 +135,7 @@ put_change(struct kp_loop *loop, struct kp_source *source, enum kp_filter filter
 static void
 drop_change(struct kp_loop *loop, struct kp_source *source, enum kp_filter filter)
 {
-    size_t place = source->pending[filter];
+    uint32_t place = source->pending[filter];
 
     if (place == 0)
         return;
@@ -236,13 +237,13 @@ int
 kp_loop_watch(struct kp_loop *loop, struct kp_source *source, enum kp_filter filter,
               enum kp_mode mode, unsigned vnode_fflags)
 {
-    enum kp_mode mode_before = source->mode[filter];
+    uint8_t mode_before = source->mode[filter];
     unsigned fflags_before = source->vnode_fflags;
 
     if (mode == mode_before && (filter != KP_VNODE || vnode_fflags == fflags_before))
         return 0;
     assert(source->slot != KP_NO_SLOT);
-    source->mode[filter] = mode;
+    source->mode[filter] = (uint8_t)mode;
     if (mode == KP_OFF) {
         watch_off(loop, source, filter);
         return 0;

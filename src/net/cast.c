@@ -13,6 +13,10 @@
  *     chunk      [ first | second | third | room ... ]
  *     outbox 1   refers to all of it; 2 as well; 3, which did not get the second, has two pieces
  *
+ * So the usual member costs next to nothing (kp_cast_to): it is open, its framing is that of
+ * the one before, its outbox ends where the message begins, and no limit is near. Everybody
+ * else takes the long way; so does the first one of each message, for whom it is stored.
+ *
  * How large the chunk is to be is learned from the burst before: alone, a message gets no
  * more than it needs. A burst that outgrows its chunk goes on in one that is as large as all
  * before it. kp_cast_settle ends it before the outboxes are written.
@@ -117,6 +121,7 @@ store(struct kp_cast *cast, const struct kp_framing *framing, const struct kp_wr
     burst->chunk->refs++;
     out->chunk = burst->chunk;
     out->start = burst->chunk->len - wrap->len;
+    out->headroom = kp_conn_headroom(cast->net, wrap->len);
     return 0;
 }
 
@@ -163,7 +168,7 @@ add_copy(struct kp_cast *cast, const struct kp_framing *framing,
 }
 
 int
-kp_cast_to(struct kp_cast *cast, struct kelpie_conn *conn)
+kp_cast_with_care(struct kp_cast *cast, struct kelpie_conn *conn)
 {
     if (!kp_conn_is_open(conn))
         return 0;
@@ -173,6 +178,7 @@ kp_cast_to(struct kp_cast *cast, struct kelpie_conn *conn)
         if (rc < 0)
             return rc;
     }
+    cast->last = copy->chunk != NULL ? copy : NULL;
     if (copy->chunk == NULL || kp_conn_write_chunk(conn, copy->chunk, copy->start) < 0) {
         cast->net->counters.broadcast_skipped++;
         return 0;

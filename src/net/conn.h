@@ -35,19 +35,12 @@ enum kp_conn_block {
 
 #define KP_CONN_REASON_SIZE 64
 
+/* What is asked for together is together. A broadcast looks at no more of each connection than
+ * the first 64 bytes, state to framing.kind; writing its outbox needs what follows, up to the
+ * clocks; then comes what input needs, and at last who it is. */
 struct kelpie_conn {
-    struct kp_net *net;
-    uint64_t id;
-    uint32_t number;
-    union kp_peer peer;
-    struct kp_listener *listener; /* NULL for adopted ones without a name */
-    void *user;                   /* of kelpie_conn_set_user */
-    void *script;                 /* of the script layer; it frees it in on_gone */
-    void *own;                    /* of the server: handlers in C of its own, or NULL */
-
     enum kp_conn_state state;
-    unsigned blocks;        /* enum kp_conn_block */
-    unsigned holds;         /* suspended handlers; messages wait while > 0 */
+    int error;              /* 0, or the errno that ends it after its messages */
     bool aborted : 1;       /* close with a reset */
     bool announced : 1;     /* on_connect was called: on_disconnect is owed */
     bool told : 1;          /* on_disconnect was called */
@@ -66,37 +59,44 @@ struct kelpie_conn {
     bool outbound : 1;      /* we have connected it: held, unless it is served */
     bool served : 1;    /* of an outbound one: handlers hear of it, kp_conn_set_served */
     bool turn_over : 1; /* its handler took long: others have their turn now */
-    char reason[KP_CONN_REASON_SIZE];
-
-    /* input */
-    struct kp_source source;
-    struct kp_detached *detached; /* instead of a descriptor; see transport.h */
-    struct kp_framing framing;
-    struct kp_framing once; /* of the next message only, when has_once */
-    bool has_once;
-    struct kp_frame_state frame;
-    size_t max_message;
-    struct kp_buf input; /* what is not yet delivered; empty while idle */
-    uint32_t lingered;   /* bytes discarded while lingering */
-    int error;           /* 0, or the errno that ends it after its messages */
-
-    /* output */
+    bool has_once : 1;  /* once is the framing of the next message */
+    unsigned blocks;    /* enum kp_conn_block */
+    struct kp_node dirty; /* in net->dirty, while there is output to write */
     struct kp_outbox outbox;
+    struct kp_framing framing;
+    struct kp_net *net;
+    struct kp_detached *detached; /* instead of a descriptor; see transport.h */
+    struct kp_source source;
 
     /* clocks: 0 means that it does not run */
-    uint64_t idle_timeout_ns; /* 0: none */
     uint64_t last_active_ns;
-    uint64_t frame_since_ns; /* first byte of the unfinished message */
     uint64_t over_soft_since_ns;
+    uint64_t idle_timeout_ns;  /* 0: none */
+    uint64_t frame_since_ns;   /* first byte of the unfinished message */
     uint64_t closing_since_ns; /* last progress while DRAINING */
     uint64_t retry_at_ns;      /* ENOBUFS: when to write again */
     struct kp_timer timer;     /* one for all of them: the earliest */
 
-    /* places in the net's tables and lists */
-    struct kp_map_node by_id;
+    /* input */
     struct kp_node work; /* in fresh, ready, closed or gone; in none while it waits */
-    struct kp_node dirty;
+    unsigned holds;      /* suspended handlers; messages wait while > 0 */
+    uint32_t lingered;   /* bytes discarded while lingering */
+    struct kp_buf input; /* what is not yet delivered; empty while idle */
+    struct kp_frame_state frame;
+    size_t max_message;
+    void *own;                    /* of the server: handlers in C of its own, or NULL */
+    void *script;                 /* of the script layer; it frees it in on_gone */
+    struct kp_listener *listener; /* NULL for adopted ones without a name */
+    struct kp_framing once;       /* of the next message only, when has_once */
+
+    /* who it is */
+    uint64_t id;
+    struct kp_map_node by_id;
     struct kp_node rooms; /* memberships, struct kp_member.of_conn */
+    void *user;           /* of kelpie_conn_set_user */
+    uint32_t number;
+    union kp_peer peer;
+    char reason[KP_CONN_REASON_SIZE];
 };
 
 /* Returns "open", "draining", "closed". */

@@ -184,13 +184,6 @@ kp_conn_flush(struct kelpie_conn *conn)
     flush(conn, false);
 }
 
-/* An error has closed the way out already, while what came in is still delivered. */
-static bool
-can_send(const struct kelpie_conn *conn)
-{
-    return conn->state == KP_CONN_OPEN && conn->error == 0 && !conn->finishing;
-}
-
 void
 kp_conn_finish(struct kelpie_conn *conn)
 {
@@ -273,7 +266,7 @@ kp_conn_flush_turn(struct kelpie_conn *conn)
         go_on_draining(conn);
     } else if (conn->finishing) {
         go_on_finishing(conn);
-    } else if (conn->over_mark && conn->outbox.len == 0 && can_send(conn)) {
+    } else if (conn->over_mark && conn->outbox.len == 0 && kp_conn_can_send(conn)) {
         conn->over_mark = false;
         hooks->on_drain(hooks->arg, conn);
     }
@@ -342,18 +335,33 @@ has_room(const struct kelpie_conn *conn, size_t len)
            net->outbox_total <= limits->max_outbox_total - len;
 }
 
+struct kp_headroom
+kp_conn_headroom(const struct kp_net *net, size_t len)
+{
+    const struct kp_net_limits *limits = &net->limits;
+    size_t most = HIGH_WATER(limits->soft_outbox);
+
+    if (most > limits->max_outbox)
+        most = limits->max_outbox;
+    /* 0 where len is too much by itself: an outbox that can be extended is not empty. */
+    return (struct kp_headroom){
+        .outbox = most > len ? most - len : 0,
+        .total = limits->max_outbox_total > len ? limits->max_outbox_total - len : 0,
+    };
+}
+
 static KP_SELDOM int
 write_for_room(struct kelpie_conn *conn, size_t len)
 {
     size_t limit = conn->net->limits.max_outbox;
 
-    if (!can_send(conn))
+    if (!kp_conn_can_send(conn))
         return KELPIE_ECLOSED;
     if (len > limit)
         return KELPIE_EFULL;
     if (conn->outbox.len > limit - len)
         kp_conn_flush(conn);
-    if (!can_send(conn))
+    if (!kp_conn_can_send(conn))
         return KELPIE_ECLOSED;
     if (conn->outbox.len > limit - len)
         return KELPIE_EFULL;
@@ -365,7 +373,7 @@ write_for_room(struct kelpie_conn *conn, size_t len)
 static int
 make_room(struct kelpie_conn *conn, size_t len)
 {
-    return can_send(conn) && has_room(conn, len) ? 0 : write_for_room(conn, len);
+    return kp_conn_can_send(conn) && has_room(conn, len) ? 0 : write_for_room(conn, len);
 }
 
 /* ---- into the outbox --------------------------------------------------------------- */
@@ -408,7 +416,7 @@ send_at_once(struct kelpie_conn *conn, const struct kp_wrap *wrap)
     conn->net->outbox_total += wrap->len;
     note_flushed(conn, n);
     note_growth(conn);
-    return can_send(conn) ? 0 : KELPIE_ECLOSED;
+    return kp_conn_can_send(conn) ? 0 : KELPIE_ECLOSED;
 }
 
 static int
@@ -437,7 +445,7 @@ queue_parts(struct kelpie_conn *conn, const struct kp_framing *framing,
 {
     struct kp_wrap wrap;
 
-    if (!can_send(conn))
+    if (!kp_conn_can_send(conn))
         return KELPIE_ECLOSED;
     int rc = kp_wrap_init(&wrap, framing, parts, n_parts);
     return rc < 0 ? rc : queue_wrapped(conn, &wrap);

@@ -145,10 +145,8 @@ kp_framing_problem(const struct kp_framing *framing)
 }
 
 bool
-kp_framing_equal(const struct kp_framing *a, const struct kp_framing *b)
+kp_framing_details_equal(const struct kp_framing *a, const struct kp_framing *b)
 {
-    if (a->kind != b->kind)
-        return false;
     switch (a->kind) {
     case KP_FRAME_LENGTH:
         return a->length_size == b->length_size &&

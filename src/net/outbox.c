@@ -35,14 +35,6 @@
 #define LARGEST_PIECE  16384 /* of those with room for more */
 #define SHORT_CHUNK    64    /* about what a piece costs that refers to it */
 
-struct kp_piece {
-    struct kp_piece *next;
-    size_t start, end;      /* of the bytes still to be written */
-    struct kp_chunk *chunk; /* a reference: the bytes are there; NULL: they are here */
-    size_t capacity;        /* of bytes; 0 with a chunk */
-    unsigned char bytes[];
-};
-
 /* ---- chunks ---- */
 
 /* Returns whether a block of that many bytes and its head can exist at all. */
@@ -205,16 +197,10 @@ int
 kp_outbox_append_chunk(struct kp_outbox *outbox, struct kp_mem *mem,
                        struct kp_chunk *chunk, size_t start)
 {
-    struct kp_piece *last = outbox->last;
     size_t len = chunk->len - start;
 
-    if (len == 0)
+    if (len == 0 || kp_outbox_extend(outbox, chunk, start))
         return 0;
-    if (last != NULL && last->chunk == chunk && last->end == start) {
-        last->end = chunk->len;
-        outbox->len += len;
-        return 0;
-    }
     if (is_copied(outbox, len))
         return kp_outbox_append(outbox, mem, chunk->bytes + start, len);
     struct kp_piece *piece = piece_new(mem, 0);

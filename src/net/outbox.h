@@ -24,7 +24,14 @@ struct kp_chunk {
     unsigned char bytes[];
 };
 
-struct kp_piece; /* a range of bytes, and a link; private to outbox.c */
+/* A range of bytes, and a link; private to outbox.c and kp_outbox_extend. */
+struct kp_piece {
+    struct kp_piece *next;
+    size_t start, end;      /* of the bytes still to be written */
+    struct kp_chunk *chunk; /* a reference: the bytes are there; NULL: they are here */
+    size_t capacity;        /* of bytes; 0 with a chunk */
+    unsigned char bytes[];
+};
 
 struct kp_outbox {
     struct kp_piece *first, *last;
@@ -51,9 +58,22 @@ unsigned char *kp_outbox_grow(struct kp_outbox *outbox, struct kp_mem *mem,
 int kp_outbox_append(struct kp_outbox *outbox, struct kp_mem *mem, const void *bytes,
                      size_t len) KP_MUST_CHECK;
 
+/* Takes in what a chunk has from start on, if it follows the last bytes of the outbox in the
+ * same chunk. Returns whether it does. */
+static inline bool
+kp_outbox_extend(struct kp_outbox *outbox, const struct kp_chunk *chunk, size_t start)
+{
+    struct kp_piece *last = outbox->last;
+
+    if (last == NULL || last->chunk != chunk || last->end != start)
+        return false;
+    outbox->len += chunk->len - start;
+    last->end = chunk->len;
+    return true;
+}
+
 /* Appends a reference to what a chunk has from start on, or a copy when that is cheaper; the
- * creator keeps its own reference. What follows the last bytes of the outbox in the same chunk
- * costs nothing.
+ * creator keeps its own reference. Where kp_outbox_extend serves, that is all.
  * Returns   0, -ENOMEM. */
 int kp_outbox_append_chunk(struct kp_outbox *outbox, struct kp_mem *mem,
                            struct kp_chunk *chunk, size_t start) KP_MUST_CHECK;

@@ -25,11 +25,12 @@ struct kelpie_room {
 #define KP_ROOM_MAX_OF_CONN 1000                /* to look one up is a walk over them */
 #define KP_ROOM_MEMORY      ((size_t)256 << 20) /* all rooms and memberships of a server */
 
-/* One connection in one room. */
+/* One connection in one room. What a walk over the members needs comes first. */
 struct kp_member {
-    struct kp_node of_room, of_conn;
-    struct kelpie_room *room;
+    struct kp_node of_room;
     struct kelpie_conn *conn;
+    struct kp_node of_conn;
+    struct kelpie_room *room;
 };
 
 /* Finds or makes the room of that name (len bytes, any content), with one reference more.
