@@ -15,7 +15,8 @@
  *
  * So the usual member costs next to nothing (kp_cast_to): it is open, its framing is that of
  * the one before, its outbox ends where the message begins, and no limit is near. Everybody
- * else takes the long way; so does the first one of each message, for whom it is stored.
+ * else takes the long way; so do all of them with the first message of a chunk, and the first
+ * one with each message, for whom it is stored.
  *
  * How large the chunk is to be is learned from the burst before: alone, a message gets no
  * more than it needs. A burst that outgrows its chunk goes on in one that is as large as all
@@ -178,7 +179,7 @@ kp_cast_with_care(struct kp_cast *cast, struct kelpie_conn *conn)
         if (rc < 0)
             return rc;
     }
-    cast->last = copy->chunk != NULL ? copy : NULL;
+    cast->last = copy->start > 0 ? copy : NULL; /* no outbox ends where a chunk begins */
     if (copy->chunk == NULL || kp_conn_write_chunk(conn, copy->chunk, copy->start) < 0) {
         cast->net->counters.broadcast_skipped++;
         return 0;

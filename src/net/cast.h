@@ -27,7 +27,7 @@ struct kp_cast {
         struct kp_headroom headroom;
     } copies[KP_CAST_COPIES];
     int n_copies;
-    const struct kp_cast_copy *last; /* what the one before got; or NULL */
+    const struct kp_cast_copy *last; /* goes on a burst, and the one before got it */
 };
 
 /* For kp_cast_to: all but the short way. */
