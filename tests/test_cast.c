@@ -128,9 +128,9 @@ send_to_room(struct model *m)
     struct iovec part = make_message(m, message);
     int taken = 0;
 
-    /* In the order of the room, which is that of joining: limits depend on it. */
-    kp_list_each(node, &m->room->members) {
-        struct kelpie_conn *conn = kp_container_of(node, struct kp_member, of_room)->conn;
+    /* In the order of the room: limits depend on it. */
+    for (size_t place = 0; place < m->room->count; place++) {
+        struct kelpie_conn *conn = m->room->places[place].conn;
         for (size_t i = 0; i < N; i++) {
             struct member *member = &m->members[i];
             if (member->conn != conn || i == except || member->is_closed)

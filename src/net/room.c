@@ -1,9 +1,10 @@
 /*
  * room.c - named sets of connections
  *
- * A membership is one small struct in two lists, the room's and the connection's, so that
- * joining, leaving and leaving all rooms cost no search through a room. A room is found by
- * name in the net's map; names come from clients in many a chat, hence the keyed hash.
+ * A membership is one small struct in a list of the connection, and knows its place in the
+ * room's array, so that joining, leaving and leaving all rooms cost no search through a room. The
+ * last one moves to the place of who leaves. A room is found by name in the net's map; names
+ * come from clients in many a chat, hence the keyed hash.
  *
  *     kept alive by   members (count) and handles of scripts (refs)
  *     freed           when both are 0, at once: nobody can name it any more
@@ -36,13 +37,13 @@ find_room(const struct kp_net *net, uint64_t hash, const char *name, size_t len)
 static bool
 has_memory(const struct kp_net *net, size_t size)
 {
-    return size <= KP_ROOM_MEMORY - net->room_bytes;
+    return net->room_bytes <= KP_ROOM_MEMORY && size <= KP_ROOM_MEMORY - net->room_bytes;
 }
 
 static size_t
 room_size(const struct kelpie_room *room)
 {
-    return sizeof(*room) + room->name_len + 1;
+    return sizeof(*room) + room->name_len + 1 + room->capacity * sizeof(*room->places);
 }
 
 static struct kelpie_room *
@@ -53,7 +54,6 @@ new_room(struct kp_net *net, uint64_t hash, const char *name, size_t len)
         return NULL;
     room->net = net;
     room->mem = &net->env->mem;
-    kp_list_init(&room->members);
     room->name_len = len;
     memcpy(room->name, name, len);
     if (kp_map_add(&net->rooms, &room->by_name, hash) < 0) {
@@ -75,7 +75,8 @@ free_if_unused(struct kelpie_room *room)
         room->net->n_rooms--;
         room->net->room_bytes -= room_size(room);
     }
-    kp_mem_free(room->mem, room, room_size(room));
+    kp_mem_free(room->mem, room->places, room->capacity * sizeof(*room->places));
+    kp_mem_free(room->mem, room, sizeof(*room) + room->name_len + 1);
 }
 
 int
@@ -141,6 +142,23 @@ find_member(const struct kelpie_room *room, const struct kelpie_conn *conn)
     return NULL;
 }
 
+/* Makes sure that there is a place for one more.
+ * Returns   0; KELPIE_EFULL, -ENOMEM. */
+static int
+ensure_place(struct kelpie_room *room)
+{
+    size_t before = room->capacity;
+
+    if (room->count < before)
+        return 0;
+    if (!has_memory(room->net, (before + 1) * sizeof(*room->places)))
+        return KELPIE_EFULL;
+    int rc = kp_mem_grow(room->mem, &room->places, &room->capacity, before + 1,
+                         sizeof(*room->places));
+    room->net->room_bytes += (room->capacity - before) * sizeof(*room->places);
+    return rc;
+}
+
 int
 kp_room_join(struct kelpie_room *room, struct kelpie_conn *conn)
 {
@@ -151,16 +169,28 @@ kp_room_join(struct kelpie_room *room, struct kelpie_conn *conn)
     if (count_rooms(conn) >= KP_ROOM_MAX_OF_CONN ||
         !has_memory(conn->net, sizeof(struct kp_member)))
         return KELPIE_EFULL;
+    int rc = ensure_place(room);
+    if (rc < 0)
+        return rc;
     struct kp_member *member = kp_mem_alloc(room->mem, sizeof(*member));
     if (member == NULL)
         return -ENOMEM;
     conn->net->room_bytes += sizeof(*member);
     member->room = room;
     member->conn = conn;
-    kp_list_append(&room->members, &member->of_room);
+    member->place = room->count++;
+    room->places[member->place] = (struct kp_place){conn, member};
     kp_list_append(&conn->rooms, &member->of_conn);
-    room->count++;
     return 1;
+}
+
+static void
+leave_place(struct kelpie_room *room, size_t place)
+{
+    struct kp_place *last = &room->places[--room->count];
+
+    last->member->place = place;
+    room->places[place] = *last;
 }
 
 static void
@@ -168,11 +198,10 @@ end_membership(struct kp_member *member)
 {
     struct kelpie_room *room = member->room;
 
-    kp_list_remove(&member->of_room);
+    leave_place(room, member->place);
     kp_list_remove(&member->of_conn);
     member->conn->net->room_bytes -= sizeof(*member);
     kp_mem_free(room->mem, member, sizeof(*member));
-    room->count--;
     free_if_unused(room);
 }
 
@@ -205,8 +234,8 @@ kp_room_count(const struct kelpie_room *room)
 {
     size_t n = 0;
 
-    kp_list_each(node, &room->members)
-        n += kp_conn_is_open(kp_container_of(node, struct kp_member, of_room)->conn);
+    for (size_t i = 0; i < room->count; i++)
+        n += kp_conn_is_open(room->places[i].conn);
     return n;
 }
 
@@ -218,8 +247,8 @@ kp_room_send(struct kelpie_room *room, const struct iovec *parts, int n_parts, b
         .net = room->net, .to = room, .parts = parts, .n_parts = n_parts, .wrap = wrap};
     int rc = 0;
 
-    kp_list_each(node, &room->members) {
-        struct kelpie_conn *conn = kp_container_of(node, struct kp_member, of_room)->conn;
+    for (size_t i = 0; i < room->count; i++) {
+        struct kelpie_conn *conn = room->places[i].conn;
         if (conn == except)
             continue;
         rc = kp_cast_to(&cast, conn);

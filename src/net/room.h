@@ -1,8 +1,9 @@
 /*
  * room.h - named sets of connections
  *
- * A room lives as long as it has members or references. Membership is a node in two lists,
- * so joining and leaving are O(1) after a look-up that is O(rooms of the connection).
+ * A room lives as long as it has members or references. A membership is in a list of the
+ * connection and in an array of the room, whose order is of no meaning; so joining and leaving
+ * are O(1) after a look-up that is O(rooms of the connection).
  */
 #ifndef KP_ROOM_H
 #define KP_ROOM_H
@@ -14,9 +15,9 @@ struct kelpie_room {
     struct kp_net *net; /* NULL after kp_net_clear */
     struct kp_mem *mem; /* of the net's env */
     struct kp_map_node by_name;
-    struct kp_node members; /* struct kp_member.of_room */
-    size_t count;           /* all members, whatever their state */
-    size_t refs;            /* handles that scripts hold */
+    struct kp_place *places; /* of all members, whatever their state */
+    size_t count, capacity;  /* of places */
+    size_t refs;             /* handles that scripts hold */
     size_t name_len;
     char name[]; /* name_len bytes and a NUL */
 };
@@ -25,12 +26,18 @@ struct kelpie_room {
 #define KP_ROOM_MAX_OF_CONN 1000                /* to look one up is a walk over them */
 #define KP_ROOM_MEMORY      ((size_t)256 << 20) /* all rooms and memberships of a server */
 
-/* One connection in one room. What a walk over the members needs comes first. */
+/* One connection in one room. */
 struct kp_member {
-    struct kp_node of_room;
-    struct kelpie_conn *conn;
     struct kp_node of_conn;
+    struct kelpie_conn *conn;
     struct kelpie_room *room;
+    size_t place; /* in room->places */
+};
+
+/* What a walk over the members reads: one after the other, and little of each. */
+struct kp_place {
+    struct kelpie_conn *conn;
+    struct kp_member *member;
 };
 
 /* Finds or makes the room of that name (len bytes, any content), with one reference more.

@@ -302,14 +302,12 @@ static int
 l_members(lua_State *L)
 {
     struct kelpie_room *room = check_self(L, "room:members");
-    lua_Integer n = 0;
 
     kp_generation_check_serving(L, "room:members");
     lua_newtable(L);
-    kp_list_each(node, &room->members) {
-        struct kp_member *member = kp_container_of(node, struct kp_member, of_room);
-        kp_lua_push_conn(L, member->conn);
-        lua_rawseti(L, -2, ++n);
+    for (size_t i = 0; i < room->count; i++) {
+        kp_lua_push_conn(L, room->places[i].conn);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
     lua_pushinteger(L, 1);
     lua_pushcclosure(L, next_member, 2);

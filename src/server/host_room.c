@@ -85,8 +85,8 @@ kelpie_room_members(const kelpie_room *room, kelpie_conn **out, size_t max)
 {
     size_t n = 0;
 
-    kp_list_each(node, &room->members) {
-        struct kelpie_conn *conn = kp_container_of(node, struct kp_member, of_room)->conn;
+    for (size_t i = 0; i < room->count; i++) {
+        struct kelpie_conn *conn = room->places[i].conn;
         if (!kp_conn_is_open(conn))
             continue;
         if (n < max && out != NULL)
