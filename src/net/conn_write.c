@@ -256,13 +256,15 @@ go_on_draining(struct kelpie_conn *conn)
         start_lingering(conn);
 }
 
-void
-kp_conn_flush_turn(struct kelpie_conn *conn)
+/* What follows a write. */
+static void
+end_turn(struct kelpie_conn *conn)
 {
     const struct kp_net_hooks *hooks = &conn->net->hooks;
 
-    flush(conn, ends_with_shutdown(conn));
-    if (conn->state == KP_CONN_DRAINING) {
+    if (conn->state == KP_CONN_CLOSED) {
+        return;
+    } else if (conn->state == KP_CONN_DRAINING) {
         go_on_draining(conn);
     } else if (conn->finishing) {
         go_on_finishing(conn);
@@ -270,6 +272,70 @@ kp_conn_flush_turn(struct kelpie_conn *conn)
         conn->over_mark = false;
         hooks->on_drain(hooks->arg, conn);
     }
+}
+
+static void
+flush_turn(struct kelpie_conn *conn)
+{
+    flush(conn, ends_with_shutdown(conn));
+    end_turn(conn);
+}
+
+/* ---- many of them ------------------------------------------------------------------ */
+
+#define TOGETHER 64
+
+/* Connections whose bytes are written, and are in their outboxes still. */
+struct batch {
+    struct kelpie_conn *conns[TOGETHER];
+    ssize_t written[TOGETHER];
+    int n;
+};
+
+static void
+settle(struct batch *batch)
+{
+    for (int i = 0; i < batch->n; i++) {
+        struct kelpie_conn *conn = batch->conns[i];
+        ssize_t n = batch->written[i];
+        if (n > 0)
+            kp_outbox_drop(&conn->outbox, &conn->net->env->mem, (size_t)n);
+        note_flushed(conn, n);
+    }
+    for (int i = 0; i < batch->n; i++) /* handlers run only now */
+        end_turn(batch->conns[i]);
+    batch->n = 0;
+}
+
+/* Returns whether there is nothing to do in its turn but to write to its socket. */
+static bool
+only_writes(const struct kelpie_conn *conn)
+{
+    return kp_conn_can_send(conn) && conn->outbox.len > 0 && !conn->write_blocked &&
+           conn->detached == NULL;
+}
+
+void
+kp_conn_flush_turns(struct kp_node *dirty)
+{
+    struct kp_node *node;
+    struct batch batch;
+
+    batch.n = 0;
+    while ((node = kp_list_pop(dirty)) != NULL) {
+        struct kelpie_conn *conn = kp_container_of(node, struct kelpie_conn, dirty);
+        bool joins = only_writes(conn);
+        if (joins) {
+            batch.conns[batch.n] = conn;
+            batch.written[batch.n++] = kp_outbox_write(
+                &conn->outbox, &conn->net->env->sys, conn->source.fd, false);
+        }
+        if (!joins || batch.n == TOGETHER)
+            settle(&batch);
+        if (!joins)
+            flush_turn(conn);
+    }
+    settle(&batch);
 }
 
 /* ---- the hard limits --------------------------------------------------------------- */

@@ -49,10 +49,10 @@ void kp_conn_flush(struct kelpie_conn *conn);
 /* Writes once what is queued, if it is much; else it waits for its turn. Calls no hook. */
 void kp_conn_flush_much(struct kelpie_conn *conn);
 
-/* Does one turn for a connection taken from the dirty list: writes, then on_drain, or the
- * next stage of DRAINING.
+/* Does one turn for each connection of a list that was the dirty one, and empties it: writes,
+ * then on_drain, or the next stage of DRAINING.
  * Calls     hooks.on_drain. */
-void kp_conn_flush_turn(struct kelpie_conn *conn);
+void kp_conn_flush_turns(struct kp_node *dirty);
 
 /* Drops what is queued, and counts it. */
 void kp_conn_drop_output(struct kelpie_conn *conn);

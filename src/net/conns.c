@@ -309,12 +309,11 @@ kp_conns_notify(struct kp_net *net, uint64_t share_ns)
 void
 kp_conns_flush(struct kp_net *net)
 {
-    struct kp_node dirty, *node;
+    struct kp_node dirty;
 
     kp_cast_settle(net);
     take_list(&dirty, &net->dirty);
-    while ((node = kp_list_pop(&dirty)) != NULL)
-        kp_conn_flush_turn(kp_container_of(node, struct kelpie_conn, dirty));
+    kp_conn_flush_turns(&dirty);
 }
 
 void

@@ -227,8 +227,8 @@ fill_window(const struct kp_outbox *outbox, struct iovec *window)
     return n;
 }
 
-static void
-consume(struct kp_outbox *outbox, struct kp_mem *mem, size_t n)
+void
+kp_outbox_drop(struct kp_outbox *outbox, struct kp_mem *mem, size_t n)
 {
     assert(n <= outbox->len);
     outbox->len -= n;
@@ -246,6 +246,28 @@ consume(struct kp_outbox *outbox, struct kp_mem *mem, size_t n)
 }
 
 ssize_t
+kp_outbox_write(const struct kp_outbox *outbox, struct kp_sys *sys, int fd, bool ends)
+{
+    struct iovec window[KP_OUTBOX_IOVECS];
+    int n = fill_window(outbox, window);
+
+    if (ends && n < KP_OUTBOX_IOVECS) /* a full window is perhaps not all */
+        return kp_sys_send_more(sys, fd, window, n);
+    return kp_sys_send(sys, fd, window, n);
+}
+
+ssize_t
+kp_outbox_flush(struct kp_outbox *outbox, struct kp_mem *mem, struct kp_sys *sys, int fd,
+                bool ends)
+{
+    ssize_t n = outbox->len > 0 ? kp_outbox_write(outbox, sys, fd, ends) : 0;
+
+    if (n > 0)
+        kp_outbox_drop(outbox, mem, (size_t)n);
+    return n;
+}
+
+ssize_t
 kp_outbox_flush_to(struct kp_outbox *outbox, struct kp_mem *mem, kp_outbox_send_fn *out,
                    void *arg)
 {
@@ -255,33 +277,8 @@ kp_outbox_flush_to(struct kp_outbox *outbox, struct kp_mem *mem, kp_outbox_send_
         return 0;
     ssize_t n = out(arg, window, fill_window(outbox, window));
     if (n > 0)
-        consume(outbox, mem, (size_t)n);
+        kp_outbox_drop(outbox, mem, (size_t)n);
     return n;
-}
-
-struct socket {
-    struct kp_sys *sys;
-    int fd;
-    bool ends;
-};
-
-static ssize_t
-send_to_socket(void *arg, const struct iovec *iov, int n_iov)
-{
-    const struct socket *socket = arg;
-
-    if (socket->ends && n_iov < KP_OUTBOX_IOVECS) /* a full window is perhaps not all */
-        return kp_sys_send_more(socket->sys, socket->fd, iov, n_iov);
-    return kp_sys_send(socket->sys, socket->fd, iov, n_iov);
-}
-
-ssize_t
-kp_outbox_flush(struct kp_outbox *outbox, struct kp_mem *mem, struct kp_sys *sys, int fd,
-                bool ends)
-{
-    struct socket socket = {sys, fd, ends};
-
-    return kp_outbox_flush_to(outbox, mem, send_to_socket, &socket);
 }
 
 /* Copies what is left of the parts behind their first skip bytes. */

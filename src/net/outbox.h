@@ -78,12 +78,19 @@ kp_outbox_extend(struct kp_outbox *outbox, const struct kp_chunk *chunk, size_t 
 int kp_outbox_append_chunk(struct kp_outbox *outbox, struct kp_mem *mem,
                            struct kp_chunk *chunk, size_t start) KP_MUST_CHECK;
 
-/* Writes what the kernel takes with one call, and drops it from the queue. Call it again
- * when it wrote less than was queued: a full window of iovecs, or a full socket. An empty
- * outbox makes no call. With `ends` SHUT_WR must follow as soon as the outbox is empty: the
- * last bytes may wait for it.
- * Returns   bytes written; negative errno (-EAGAIN: nothing was taken now), and everything
- *           is still queued. */
+/* Writes what the kernel takes with one call, and leaves it in the queue, for kp_outbox_drop.
+ * Call both again when it wrote less than was queued: a full window of iovecs, or a full socket.
+ * The outbox is not empty. With `ends` SHUT_WR must follow as soon as it is: the last bytes may
+ * wait for it.
+ * Returns   bytes written; negative errno (-EAGAIN: nothing was taken now). */
+ssize_t kp_outbox_write(const struct kp_outbox *outbox, struct kp_sys *sys, int fd,
+                        bool ends) KP_MUST_CHECK;
+
+/* Drops the first n bytes: those that were written. */
+void kp_outbox_drop(struct kp_outbox *outbox, struct kp_mem *mem, size_t n);
+
+/* Both of them; an empty outbox makes no call.
+ * Returns   as kp_outbox_write. */
 ssize_t kp_outbox_flush(struct kp_outbox *outbox, struct kp_mem *mem, struct kp_sys *sys,
                         int fd, bool ends) KP_MUST_CHECK;
 
