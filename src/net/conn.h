@@ -57,10 +57,11 @@ struct kelpie_conn {
     bool write_blocked : 1; /* the kernel took no more; KP_WRITE or retry_at_ns goes on */
     bool counted : 1;       /* in the count of its address */
     bool outbound : 1;      /* we have connected it: held, unless it is served */
-    bool served : 1;    /* of an outbound one: handlers hear of it, kp_conn_set_served */
-    bool turn_over : 1; /* its handler took long: others have their turn now */
-    bool has_once : 1;  /* once is the framing of the next message */
-    unsigned blocks;    /* enum kp_conn_block */
+    bool served : 1;     /* of an outbound one: handlers hear of it, kp_conn_set_served */
+    bool turn_over : 1;  /* its handler took long: others have their turn now */
+    bool has_once : 1;   /* once is the framing of the next message */
+    bool reads_much : 1; /* its last recv has brought more than is read ahead */
+    unsigned blocks;     /* enum kp_conn_block */
     struct kp_node dirty; /* in net->dirty, while there is output to write */
     struct kp_outbox outbox;
     struct kp_framing framing;

@@ -6,12 +6,11 @@
  * and none runs inside another. A turn of a connection is
  *
  *     deliver what waits in conn->input
- *     one recv, if nothing complete waits there
+ *     one recv, if nothing complete waits there; of those who send little it was done
+ *     shortly before, after that of the one before
  *     deliver what it brought; keep the rest in conn->input
  *
- * within a budget of messages, bytes and time; who has more goes to the end of the line.
- * Whether on_message is called for each message or takes the next one itself
- * (kp_conn_next_message), it is cut by the same function, by the same rules.
+ * within a budget (conn_deliver.c).
  *
  * Where recv writes to: with nothing or little left over, into the net's scratch memory
  * behind a copy of that little, and messages are handed over from there; so a connection
@@ -37,7 +36,6 @@
 #include <string.h>
 
 #include "conn_clock.h"
-#include "limit.h"
 #include "transport.h"
 
 /* Up to this much left over is copied in front of the next read. A long message would be
@@ -46,177 +44,6 @@
 
 /* Room for one read into conn->input; doubling makes the later ones longer. */
 #define GROW 4096
-
-/* The blocks that keep messages back; the other two only say that no byte is to be read. */
-#define DELIVERY_WAITS ((unsigned)(KP_BLOCK_FRESH | KP_BLOCK_PAUSED | KP_BLOCK_OUTBOX))
-
-/* What is left of a connection's budget in this step. */
-struct turn {
-    size_t messages;
-    size_t bytes;
-    uint64_t end_ns; /* known from its first message on */
-    bool exhausted;
-    bool starved; /* no complete message is left, only more bytes can help */
-};
-
-static void
-turn_start(struct turn *turn, struct kelpie_conn *conn)
-{
-    *turn = (struct turn){.end_ns = KP_NEVER};
-    conn->turn_over = false;
-}
-
-/* The clock runs from the first message on and is looked at after 4, 8, 16... of them: who has
- * sent one only does not pay for it, and who has sent many pays seldom. */
-static bool
-time_is_over(struct turn *turn, const struct kelpie_conn *conn)
-{
-    size_t n = turn->messages;
-    bool has_doubled = (n & (n - 1)) == 0;
-
-    if (n != 1 && (n < KP_STEP_CLOCK || !has_doubled))
-        return false;
-    uint64_t now_ns = kp_sys_now_ns(&conn->net->env->sys);
-    if (n == 1)
-        turn->end_ns = now_ns + KP_STEP_NS;
-    return now_ns >= turn->end_ns;
-}
-
-static bool
-turn_is_over(struct turn *turn, const struct kelpie_conn *conn)
-{
-    turn->exhausted = turn->messages >= KP_STEP_MESSAGES ||
-                      turn->bytes >= KP_STEP_BYTES || conn->turn_over ||
-                      (turn->messages > 0 && time_is_over(turn, conn));
-    return turn->exhausted;
-}
-
-static bool
-is_held_back(const struct kelpie_conn *conn)
-{
-    return conn->holds > 0 && !conn->wants;
-}
-
-static bool
-may_deliver(const struct kelpie_conn *conn)
-{
-    return conn->state == KP_CONN_OPEN && (conn->blocks & DELIVERY_WAITS) == 0 &&
-           !is_held_back(conn);
-}
-
-/* ---- from bytes to messages -------------------------------------------------------- */
-
-static void
-end_for_frame_error(struct kelpie_conn *conn, int error)
-{
-    bool is_too_long = error == KELPIE_ETOOLONG;
-
-    kp_limit_hit(conn->net, is_too_long ? KP_LIMIT_MESSAGE : KP_LIMIT_PROTOCOL,
-                 &conn->peer, conn);
-    kp_conn_close(conn, is_too_long ? "message too long" : "protocol error");
-}
-
-/* A message was cut. All of this before the hook, which may wish for the next one already. */
-static void
-note_message(struct kelpie_conn *conn)
-{
-    memset(&conn->frame, 0, sizeof(conn->frame));
-    conn->frame_since_ns = 0;
-    conn->wants = false;
-    conn->has_once = false;
-    conn->net->counters.messages_in++;
-}
-
-/* Looks for the next message, at the end of the stream also for an unfinished one. */
-static int
-cut(struct kelpie_conn *conn, const unsigned char *bytes, size_t len,
-    struct kp_frame *out)
-{
-    const struct kp_framing *framing = conn->has_once ? &conn->once : &conn->framing;
-
-    int rc = kp_frame_next(framing, &conn->frame, bytes, len, conn->max_message, out);
-    if (rc == 0 && (conn->blocks & KP_BLOCK_END) != 0 && conn->error == 0)
-        rc = kp_frame_rest(framing, bytes, len, out);
-    return rc;
-}
-
-/* Bytes of which messages are made. */
-struct kp_delivery {
-    struct kelpie_conn *conn;
-    struct turn *turn;
-    const unsigned char *bytes;
-    size_t len;
-    size_t used; /* by messages that were cut */
-};
-
-/* Cuts the next message if there is one, the connection may get it and the turn lasts. */
-static bool
-take_message(struct kp_delivery *delivery, const void **message, size_t *len)
-{
-    struct kelpie_conn *conn = delivery->conn;
-    struct turn *turn = delivery->turn;
-    const unsigned char *bytes = delivery->bytes + delivery->used;
-    struct kp_frame frame;
-
-    if (delivery->used == delivery->len || !may_deliver(conn) || turn_is_over(turn, conn))
-        return false;
-    int rc = cut(conn, bytes, delivery->len - delivery->used, &frame);
-    if (rc < 0)
-        end_for_frame_error(conn, rc);
-    if (rc <= 0) {
-        turn->starved = true;
-        return false;
-    }
-    turn->messages++;
-    turn->bytes += frame.consumed;
-    delivery->used += frame.consumed;
-    note_message(conn);
-    *message = bytes + frame.start;
-    *len = frame.len;
-    return true;
-}
-
-bool
-kp_conn_next_message(struct kelpie_conn *conn, const void **message, size_t *len)
-{
-    struct kp_delivery *delivery = conn->net->delivery;
-
-    return delivery != NULL && delivery->conn == conn &&
-           take_message(delivery, message, len);
-}
-
-/* Delivers messages while there are any, the connection may get them and the turn lasts.
- * Returns   how many bytes they took. */
-static size_t
-deliver(struct kelpie_conn *conn, const unsigned char *bytes, size_t len,
-        struct turn *turn)
-{
-    struct kp_delivery delivery = {
-        .conn = conn, .turn = turn, .bytes = bytes, .len = len};
-    struct kp_net *net = conn->net;
-    const void *message;
-    size_t message_len;
-
-    turn->starved = len == 0;
-    net->delivery = &delivery;
-    while (take_message(&delivery, &message, &message_len))
-        net->hooks.on_message(net->hooks.arg, conn, message, message_len);
-    net->delivery = NULL;
-    if (delivery.used == len)
-        turn->starved = true;
-    return delivery.used;
-}
-
-static void
-deliver_input(struct kelpie_conn *conn, struct turn *turn)
-{
-    size_t len = kp_buf_len(&conn->input);
-    size_t used = len == 0 ? 0 : deliver(conn, kp_buf_bytes(&conn->input), len, turn);
-
-    if (len == 0)
-        turn->starved = true;
-    kp_buf_consume(&conn->input, &conn->net->env->mem, used);
-}
 
 /* ---- from the socket to bytes ------------------------------------------------------ */
 
@@ -238,6 +65,7 @@ note_received(struct kelpie_conn *conn, ssize_t n, size_t size)
         conn->net->counters.bytes_in += (uint64_t)n;
         conn->last_active_ns = conn->net->loop->now_ns;
         conn->readable = (size_t)n == size || conn->saw_eof;
+        conn->reads_much = n >= KP_AHEAD_SIZE;
         return true;
     }
     if (n == 0)
@@ -257,9 +85,18 @@ end_without_memory(struct kelpie_conn *conn)
     kp_conn_close(conn, "out of memory");
 }
 
+/* Keeps bytes that were not delivered. */
+static void
+keep(struct kelpie_conn *conn, const unsigned char *bytes, size_t len)
+{
+    if (len > 0 && kp_conn_is_open(conn) &&
+        kp_buf_append(&conn->input, &conn->net->env->mem, bytes, len) < 0)
+        end_without_memory(conn);
+}
+
 /* Reads behind a copy of what is left over, delivers, and keeps what is then left. */
 static bool
-read_to_scratch(struct kelpie_conn *conn, struct turn *turn)
+read_to_scratch(struct kelpie_conn *conn, struct kp_turn *turn)
 {
     struct kp_mem *mem = &conn->net->env->mem;
     unsigned char *scratch = conn->net->scratch;
@@ -273,20 +110,18 @@ read_to_scratch(struct kelpie_conn *conn, struct turn *turn)
         return false;
 
     size_t len = left + (size_t)n;
-    size_t used = deliver(conn, scratch, len, turn);
+    size_t used = kp_conn_deliver(conn, scratch, len, turn);
     if (used > 0)
         kp_buf_consume(&conn->input, mem, left);
     size_t kept =
         used > 0 ? used : left; /* scratch[0, kept) is done with, or kept already */
-    if (kept < len && kp_conn_is_open(conn) &&
-        kp_buf_append(&conn->input, mem, scratch + kept, len - kept) < 0)
-        end_without_memory(conn);
+    keep(conn, scratch + kept, len - kept);
     return true;
 }
 
 /* Reads into the input buffer itself, and delivers from there. */
 static bool
-read_to_input(struct kelpie_conn *conn, struct turn *turn)
+read_to_input(struct kelpie_conn *conn, struct kp_turn *turn)
 {
     struct kp_buf *input = &conn->input;
 
@@ -301,7 +136,7 @@ read_to_input(struct kelpie_conn *conn, struct turn *turn)
     if (!note_received(conn, n, size))
         return false;
     input->end += (size_t)n;
-    deliver_input(conn, turn);
+    kp_conn_deliver_input(conn, turn);
     return true;
 }
 
@@ -313,14 +148,14 @@ held_bound(const struct kelpie_conn *conn)
 }
 
 static bool
-may_read(struct kelpie_conn *conn, const struct turn *turn)
+may_read(struct kelpie_conn *conn, const struct kp_turn *turn)
 {
-    unsigned waits = DELIVERY_WAITS | KP_BLOCK_END;
+    unsigned waits = KP_DELIVERY_WAITS | KP_BLOCK_END;
 
     if (conn->state != KP_CONN_OPEN || !conn->readable || (conn->blocks & waits) != 0)
         return false;
     conn->blocks &= ~(unsigned)KP_BLOCK_INPUT;
-    if (!is_held_back(conn))
+    if (!kp_conn_is_held_back(conn))
         return turn->starved;
     if (kp_buf_len(&conn->input) < held_bound(conn))
         return true;
@@ -329,11 +164,44 @@ may_read(struct kelpie_conn *conn, const struct turn *turn)
 }
 
 static bool
-read_once(struct kelpie_conn *conn, struct turn *turn)
+read_once(struct kelpie_conn *conn, struct kp_turn *turn)
 {
     if (kp_buf_len(&conn->input) <= COPY_MAX)
         return read_to_scratch(conn, turn);
     return read_to_input(conn, turn);
+}
+
+/* ---- ahead of its turn ------------------------------------------------------------- */
+
+void
+kp_conn_read_ahead(struct kp_ahead *ahead)
+{
+    struct kelpie_conn *conn = ahead->conn;
+
+    ahead->is_read = kp_conn_may_deliver(conn) && conn->blocks == 0 && conn->readable &&
+                     !conn->reads_much && kp_buf_len(&conn->input) == 0 &&
+                     conn->detached == NULL;
+    if (ahead->is_read)
+        ahead->n = kp_transport_recv(conn, ahead->bytes, KP_AHEAD_SIZE);
+}
+
+/* Another's handler may have closed or paused it since. */
+static void
+take_ahead(struct kelpie_conn *conn, const struct kp_ahead *ahead, struct kp_turn *turn)
+{
+    if (!note_received(conn, ahead->n, KP_AHEAD_SIZE))
+        return;
+    size_t used = kp_conn_deliver(conn, ahead->bytes, (size_t)ahead->n, turn);
+    keep(conn, ahead->bytes + used, (size_t)ahead->n - used);
+}
+
+void
+kp_conn_put_off(const struct kp_ahead *ahead)
+{
+    struct kelpie_conn *conn = ahead->conn;
+
+    if (ahead->is_read && note_received(conn, ahead->n, KP_AHEAD_SIZE))
+        keep(conn, ahead->bytes, (size_t)ahead->n);
 }
 
 /* ---- the end of the stream --------------------------------------------------------- */
@@ -384,18 +252,18 @@ end_input(struct kelpie_conn *conn)
 
 /* Returns whether the stream has ended and nothing of it is left to deliver. */
 static bool
-is_at_end(const struct kelpie_conn *conn, const struct turn *turn)
+is_at_end(const struct kelpie_conn *conn, const struct kp_turn *turn)
 {
     return conn->state == KP_CONN_OPEN && (conn->blocks & KP_BLOCK_END) != 0 &&
-           (conn->blocks & DELIVERY_WAITS) == 0 && turn->starved;
+           (conn->blocks & KP_DELIVERY_WAITS) == 0 && turn->starved;
 }
 
 /* Starts the clock of an unfinished message; it does not run while the delay is ours. */
 static void
-time_frame(struct kelpie_conn *conn, const struct turn *turn)
+time_frame(struct kelpie_conn *conn, const struct kp_turn *turn)
 {
     bool peer_is_slow =
-        kp_buf_len(&conn->input) > 0 && turn->starved && may_deliver(conn);
+        kp_buf_len(&conn->input) > 0 && turn->starved && kp_conn_may_deliver(conn);
 
     if (!peer_is_slow) {
         conn->frame_since_ns = 0;
@@ -408,19 +276,21 @@ time_frame(struct kelpie_conn *conn, const struct turn *turn)
 /* ---- a turn ------------------------------------------------------------------------ */
 
 static void
-serve_open(struct kelpie_conn *conn)
+serve_open(struct kelpie_conn *conn, const struct kp_ahead *ahead)
 {
-    struct turn turn;
+    struct kp_turn turn;
 
-    turn_start(&turn, conn);
-    deliver_input(conn, &turn);
+    kp_turn_start(&turn, conn);
+    kp_conn_deliver_input(conn, &turn);
+    if (ahead->is_read)
+        take_ahead(conn, ahead, &turn);
     /* The second round is for a peer that has ended: its 0 comes after its last bytes. */
     for (int round = 0; round < 2 && may_read(conn, &turn); round++)
         if (!read_once(conn, &turn) || !conn->saw_eof)
             break;
     /* The end of the stream may make a last message of the rest. */
     if ((conn->blocks & KP_BLOCK_END) != 0 && !turn.exhausted)
-        deliver_input(conn, &turn);
+        kp_conn_deliver_input(conn, &turn);
     if (is_at_end(conn, &turn))
         end_input(conn);
 
@@ -455,10 +325,12 @@ serve_lingering(struct kelpie_conn *conn)
 }
 
 void
-kp_conn_serve(struct kelpie_conn *conn)
+kp_conn_serve(const struct kp_ahead *ahead)
 {
+    struct kelpie_conn *conn = ahead->conn;
+
     if (conn->state == KP_CONN_OPEN)
-        serve_open(conn);
+        serve_open(conn, ahead);
     else if (conn->state == KP_CONN_DRAINING && conn->lingering && conn->readable)
         serve_lingering(conn);
 }
@@ -466,7 +338,7 @@ kp_conn_serve(struct kelpie_conn *conn)
 void
 kp_conn_wake(struct kelpie_conn *conn)
 {
-    bool may_go_on = conn->state == KP_CONN_OPEN ? (conn->blocks & DELIVERY_WAITS) == 0
+    bool may_go_on = conn->state == KP_CONN_OPEN ? (conn->blocks & KP_DELIVERY_WAITS) == 0
                                                  : conn->lingering;
     bool has_something = conn->readable || kp_buf_len(&conn->input) > 0 ||
                          (conn->blocks & KP_BLOCK_END) != 0;

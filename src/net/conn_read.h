@@ -4,14 +4,7 @@
 #ifndef KP_CONN_READ_H
 #define KP_CONN_READ_H
 
-#include "conn.h"
-
-/* Budget of one connection and step. Who floods is served on in the next step, after
- * everybody else (reliability C11). */
-#define KP_STEP_MESSAGES 64                 /* Redis and memcached: about 20 */
-#define KP_STEP_BYTES    65536              /* one full recv */
-#define KP_STEP_NS       (5 * KP_NS_PER_MS) /* a few slow handlers are enough */
-#define KP_STEP_CLOCK    4 /* messages until the first look at the clock */
+#include "conn_deliver.h"
 
 /* A held connection is read on, so that its end is noticed, until this much waits. */
 #define KP_HELD_INPUT 65536
@@ -26,9 +19,28 @@ void kp_conn_note_readable(struct kelpie_conn *conn, const struct kp_event *even
  * to be called when a reason to wait has gone. */
 void kp_conn_wake(struct kelpie_conn *conn);
 
+/* What was read of a connection before its turn. The first reads of so many connections follow
+ * each other, and then their messages are handled: kernel and handlers find their own code in
+ * the processor's cache. */
+#define KP_AHEAD_MAX  64
+#define KP_AHEAD_SIZE 256
+
+struct kp_ahead {
+    struct kelpie_conn *conn;
+    unsigned char *bytes; /* KP_AHEAD_SIZE of them */
+    bool is_read;         /* false: it is not a case for that */
+    ssize_t n;            /* what recv has said */
+};
+
+/* Reads for ahead->conn into ahead->bytes, if all that its turn would do is to read a little. */
+void kp_conn_read_ahead(struct kp_ahead *ahead);
+
 /* Does one turn for a connection taken from the ready list: delivers, reads, delivers.
  * Calls     hooks.on_message, hooks.on_input_end. */
-void kp_conn_serve(struct kelpie_conn *conn);
+void kp_conn_serve(const struct kp_ahead *ahead);
+
+/* It does not get its turn in this step: keeps what was read. */
+void kp_conn_put_off(const struct kp_ahead *ahead);
 
 /* Returns the reason that stands for an errno of a connection: "reset", "timeout"... */
 const char *kp_conn_error_reason(int error);

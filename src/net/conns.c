@@ -248,24 +248,59 @@ kp_conns_announce(struct kp_net *net)
     put_back(&fresh, &net->fresh);
 }
 
-void
-kp_conns_deliver(struct kp_net *net)
+/* Takes the first ones from a list, and reads ahead for them. Returns how many. */
+static int
+take_some(struct kp_net *net, struct kp_node *ready, struct kp_ahead *some)
 {
-    struct kp_node ready;
+    int max = net->is_late ? 1 : KP_AHEAD_MAX, n = 0;
     struct kelpie_conn *conn;
-    bool has_served = false;
 
-    take_list(&ready, &net->ready);
-    while ((!has_served || !net->is_late) && (conn = pop_work(&ready)) != NULL) {
+    while (n < max && (conn = pop_work(ready)) != NULL) {
         if (conn->turn_over) { /* who took long waits until what others get is written */
             conn->turn_over = false;
             kp_list_append(&net->ready, &conn->work);
-        } else {
-            kp_conn_serve(conn);
-            kp_conn_flush_much(conn);
-            has_served = true;
+            continue;
         }
+        some[n] = (struct kp_ahead){conn, .bytes = net->ahead + n * KP_AHEAD_SIZE};
+        kp_conn_read_ahead(&some[n++]);
     }
+    return n;
+}
+
+/* At least the first one has its turn; who has not is in front of the others again. */
+static void
+serve_some(const struct kp_net *net, const struct kp_ahead *some, int n,
+           struct kp_node *ready)
+{
+    struct kp_node rest;
+
+    kp_list_init(&rest);
+    for (int i = 0; i < n; i++) {
+        struct kelpie_conn *conn = some[i].conn;
+        if (i == 0 || !net->is_late) {
+            kp_conn_serve(&some[i]);
+            kp_conn_flush_much(conn);
+            continue;
+        }
+        kp_conn_put_off(&some[i]);
+        if (!kp_node_is_linked(&conn->work))
+            kp_list_append(&rest, &conn->work);
+    }
+    put_back(&rest, ready);
+}
+
+void
+kp_conns_deliver(struct kp_net *net)
+{
+    struct kp_ahead some[KP_AHEAD_MAX];
+    struct kp_node ready;
+    int n;
+
+    take_list(&ready, &net->ready);
+    do {
+        n = take_some(net, &ready, some);
+        serve_some(net, some, n, &ready);
+    } while (n > 0 && !net->is_late);
     put_back(&ready, &net->ready);
 }
 

@@ -12,6 +12,7 @@
 
 #include "accept.h"
 #include "cast.h"
+#include "conn_read.h"
 #include "connect.h"
 #include "conns.h"
 #include "listener.h"
@@ -67,12 +68,16 @@ kp_net_init(struct kp_net *net, struct kp_env *env, struct kp_loop *loop,
     if (rc < 0)
         goto fail;
     rc = -ENOMEM;
+    net->ahead = kp_mem_alloc(&env->mem, KP_AHEAD_MAX * KP_AHEAD_SIZE);
+    if (net->ahead == NULL)
+        goto fail;
     net->scratch = kp_mem_alloc(&env->mem, KP_NET_SCRATCH_SIZE);
     if (net->scratch == NULL)
         goto fail;
     return 0;
 
 fail:
+    kp_mem_free(&env->mem, net->ahead, KP_AHEAD_MAX * KP_AHEAD_SIZE);
     (void)kp_sys_close(&env->sys, spare_fd);
     memset(net, 0, sizeof(*net));
     return rc;
@@ -119,6 +124,7 @@ kp_net_clear(struct kp_net *net)
     if (net->spare_fd >= 0)
         (void)kp_sys_close(&net->env->sys, net->spare_fd);
     kp_mem_free(&net->env->mem, net->scratch, KP_NET_SCRATCH_SIZE);
+    kp_mem_free(&net->env->mem, net->ahead, KP_AHEAD_MAX * KP_AHEAD_SIZE);
     kp_mem_free(&net->env->mem, net->by_number,
                 net->by_number_capacity * sizeof(*net->by_number));
     kp_mem_free(&net->env->mem, net->outbound.at,

@@ -127,7 +127,7 @@ struct kp_net {
     /* A handler of this step, or of the one before until this one has begun, took long: what
      * is left waits, so that the answers that are queued go out. Set by the script layer. */
     bool is_late;
-    struct kp_delivery *delivery; /* while on_message runs; private to conn_read.c */
+    struct kp_delivery *delivery; /* while on_message runs; private to conn_deliver.c */
 
     bool in_host; /* a function of struct kelpie_transport is on the stack */
 
@@ -138,6 +138,7 @@ struct kp_net {
     size_t much;         /* KP_NET_MUCH */
     unsigned char
         *scratch; /* KP_NET_SCRATCH_SIZE; the input of the connection being read */
+    unsigned char *ahead; /* KP_AHEAD_MAX times KP_AHEAD_SIZE: conn_read.h */
 
     struct kp_net_counters {
         uint64_t accepted, refused, closed;
