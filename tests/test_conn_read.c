@@ -289,7 +289,8 @@ given_a_flood_of_messages_when_stepping_then_64_a_step_and_the_other_is_served(
 
     assert_int_equal(count_of(kit->text, "message 0"), 2 * KP_STEP_MESSAGES);
     assert_int_equal(count_of(kit->text, "message 1"), 1);
-    assert_int_equal(kit->sys.calls[FAULT_RECV], 2); /* no new read while some wait */
+    /* No new read while some wait: a short one ahead, the other's, and one for much. */
+    assert_int_equal(kit->sys.calls[FAULT_RECV], 3);
     nk_settle(kit);
     assert_int_equal(count_of(kit->text, "message 0"), 1000);
     close(peer);
@@ -314,7 +315,7 @@ given_more_than_one_read_of_lines_when_stepping_then_no_read_before_all_are_deli
         nk_step(kit);
 
     assert_int_equal(kit->net.counters.messages_in, 10 * KP_STEP_MESSAGES);
-    assert_int_equal(kit->sys.calls[FAULT_RECV], 1);
+    assert_int_equal(kit->sys.calls[FAULT_RECV], 2); /* a short one ahead, one for much */
     nk_settle(kit);
     assert_int_equal(kit->net.counters.messages_in, 40 * 1000);
     close(peer);
