@@ -1,5 +1,7 @@
 # Lua 5.4, as the target kelpie_lua: the system's, or a source tree named by
-# KELPIE_LUA_SOURCE_DIR.
+# KELPIE_LUA_SOURCE_DIR. With KELPIE_LUA_STATIC targets whose property KELPIE_OWN_LUA is set
+# get the static library of the system's; libraries never have it. kelpie_shows_lua says that
+# such programs have Lua in themselves, and must show it to modules in C, as lua5.4 does.
 add_library(kelpie_lua INTERFACE)
 
 if(KELPIE_LUA_SOURCE_DIR)
@@ -24,6 +26,7 @@ if(KELPIE_LUA_SOURCE_DIR)
   set_target_properties(kelpie_bundled_lua PROPERTIES C_VISIBILITY_PRESET default)
   target_link_libraries(kelpie_bundled_lua PUBLIC m ${CMAKE_DL_LIBS})
   target_link_libraries(kelpie_lua INTERFACE kelpie_bundled_lua)
+  set(kelpie_shows_lua TRUE)
   message(STATUS "Lua: built from ${lua_dir}")
 else()
   find_package(Lua 5.4 EXACT QUIET)
@@ -44,6 +47,21 @@ else()
       "or name a source tree with -DKELPIE_LUA_SOURCE_DIR=...")
   endif()
   target_include_directories(kelpie_lua SYSTEM INTERFACE ${LUA_INCLUDE_DIR})
-  target_link_libraries(kelpie_lua INTERFACE ${LUA_LIBRARIES})
-  message(STATUS "Lua: ${LUA_VERSION_STRING}")
+  set(kelpie_shows_lua FALSE)
+  if(KELPIE_LUA_STATIC)
+    list(GET LUA_LIBRARIES 0 lua_shared)
+    get_filename_component(lua_dir "${lua_shared}" DIRECTORY)
+    find_library(KELPIE_LUA_ARCHIVE NAMES liblua5.4.a liblua-5.4.a HINTS "${lua_dir}")
+    mark_as_advanced(KELPIE_LUA_ARCHIVE)
+  endif()
+  if(KELPIE_LUA_STATIC AND KELPIE_LUA_ARCHIVE)
+    set(kelpie_shows_lua TRUE)
+    set(owns "$<BOOL:$<TARGET_PROPERTY:KELPIE_OWN_LUA>>")
+    target_link_libraries(kelpie_lua INTERFACE "$<${owns}:${KELPIE_LUA_ARCHIVE}>"
+                          "$<$<NOT:${owns}>:${LUA_LIBRARIES}>" m ${CMAKE_DL_LIBS})
+    message(STATUS "Lua: ${LUA_VERSION_STRING}, in the program ${KELPIE_LUA_ARCHIVE}")
+  else()
+    target_link_libraries(kelpie_lua INTERFACE ${LUA_LIBRARIES})
+    message(STATUS "Lua: ${LUA_VERSION_STRING}")
+  endif()
 endif()
