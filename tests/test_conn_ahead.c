@@ -151,6 +151,35 @@ given_an_end_read_ahead_when_a_handler_took_long_then_it_comes_after(void **stat
 }
 
 static void
+close_late(struct net_kit *kit, struct kelpie_conn *conn, const char *message, size_t len)
+{
+    take_long(kit, conn, message, len);
+    kp_conn_close(conns[1], "closed");
+    kp_conn_drop(conns[2], "dropped", false);
+    kit->on_message = NULL;
+}
+
+static void
+given_an_end_read_ahead_when_a_late_handler_closes_it_then_it_ends_at_once(void **state)
+{
+    struct net_kit *kit = *state;
+    open_some(kit);
+    kit->on_message = close_late;
+
+    nk_say(peers[0], "one\n");
+    close(peers[1]);
+    nk_say(peers[2], "one\n");
+    nk_step(kit);
+    kit->net.is_late = false;
+    nk_settle(kit);
+
+    nk_told(kit,
+            "message 0 one\ndisconnect 2 dropped\ngone 2\ndisconnect 1 closed\ngone 1\n");
+    close(peers[0]);
+    close(peers[2]);
+}
+
+static void
 given_no_memory_for_bytes_read_ahead_when_they_have_to_wait_then_only_that_one_ends(
     void **state)
 {
@@ -227,6 +256,7 @@ main(void)
         TEST(
             given_bytes_read_ahead_when_a_handler_took_long_then_each_is_served_in_its_turn),
         TEST(given_an_end_read_ahead_when_a_handler_took_long_then_it_comes_after),
+        TEST(given_an_end_read_ahead_when_a_late_handler_closes_it_then_it_ends_at_once),
         TEST(
             given_no_memory_for_bytes_read_ahead_when_they_have_to_wait_then_only_that_one_ends),
         TEST(given_more_than_is_read_ahead_when_it_comes_then_all_of_it_is_delivered),

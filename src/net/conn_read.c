@@ -200,7 +200,8 @@ kp_conn_put_off(const struct kp_ahead *ahead)
 {
     struct kelpie_conn *conn = ahead->conn;
 
-    if (ahead->is_read && note_received(conn, ahead->n, KP_AHEAD_SIZE))
+    if (ahead->is_read && kp_conn_is_open(conn) &&
+        note_received(conn, ahead->n, KP_AHEAD_SIZE))
         keep(conn, ahead->bytes, (size_t)ahead->n);
 }
 
