@@ -2,8 +2,8 @@
  * conn.c - one connection, from the socket to the end
  *
  * Here is its life: opening, the states, holding and pausing, closing. How bytes come in is
- * in conn_read.c, how they go out in conn_write.c, its time limits in conn_clock.c, and the
- * table of all connections with the phases of a step in conns.c.
+ * in conn_read.c, how they go out in conn_queue.c and conn_write.c, its time limits in
+ * conn_clock.c, and the table of all connections with the phases of a step in conns.c.
  *
  *     OPEN ----------------> DRAINING ---------------------------------> CLOSED
  *       |  kp_conn_close     write what is queued; then, unless the peer    ^

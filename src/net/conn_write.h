@@ -1,5 +1,5 @@
 /*
- * conn_write.h - the outbox and the socket; for conn.c, conn_clock.c, conns.c and cast.h
+ * conn_write.h - the outbox and the socket; for the files of connections, and cast.h
  */
 #ifndef KP_CONN_WRITE_H
 #define KP_CONN_WRITE_H
@@ -53,6 +53,11 @@ void kp_conn_flush_much(struct kelpie_conn *conn);
  * then on_drain, or the next stage of DRAINING.
  * Calls     hooks.on_drain. */
 void kp_conn_flush_turns(struct kp_node *dirty);
+
+/* len bytes were written past the outbox, which was empty: n is what kp_outbox_send said, and
+ * what is left of them is queued now.
+ * Returns   whether it can be gone on with; if not, nothing of them was sent. */
+bool kp_conn_note_sent(struct kelpie_conn *conn, size_t len, ssize_t n);
 
 /* Drops what is queued, and counts it. */
 void kp_conn_drop_output(struct kelpie_conn *conn);
