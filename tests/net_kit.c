@@ -278,6 +278,20 @@ nk_pair(struct net_kit *kit, struct kelpie_conn **out)
     return fds[1];
 }
 
+void
+nk_pairs(struct net_kit *kit, int n, struct kelpie_conn *conns[], int peers[])
+{
+    for (int i = 0; i < n; i++)
+        peers[i] = nk_pair(kit, &conns[i]);
+}
+
+void
+nk_hang_up(const int peers[], int n)
+{
+    for (int i = 0; i < n; i++)
+        close(peers[i]);
+}
+
 struct kp_listener *
 nk_listen(struct net_kit *kit, const char *address)
 {

@@ -77,6 +77,10 @@ void nk_pass(struct net_kit *kit, uint64_t ns);
  * peer's end, nonblocking. */
 int nk_pair(struct net_kit *kit, struct kelpie_conn **out);
 
+/* Opens n of them; closes the ends of n peers. */
+void nk_pairs(struct net_kit *kit, int n, struct kelpie_conn *conns[], int peers[]);
+void nk_hang_up(const int peers[], int n);
+
 /* Listens on an address (must work), and connects to it. */
 struct kp_listener *nk_listen(struct net_kit *kit, const char *address);
 int nk_connect(const struct kp_listener *listener);

@@ -17,20 +17,6 @@ static struct kelpie_conn *conns[N];
 static int peers[N];
 
 static void
-open_some(struct net_kit *kit)
-{
-    for (int i = 0; i < N; i++)
-        peers[i] = nk_pair(kit, &conns[i]);
-}
-
-static void
-close_some(void)
-{
-    for (int i = 0; i < N; i++)
-        close(peers[i]);
-}
-
-static void
 all_say(const char *text)
 {
     for (int i = 0; i < N; i++)
@@ -53,7 +39,7 @@ static void
 given_bytes_read_ahead_when_the_connection_is_paused_then_they_wait(void **state)
 {
     struct net_kit *kit = *state;
-    open_some(kit);
+    nk_pairs(kit, N, conns, peers);
     kit->on_message = pause_next;
 
     all_say("one\ntwo\nthr");
@@ -64,7 +50,7 @@ given_bytes_read_ahead_when_the_connection_is_paused_then_they_wait(void **state
     kp_conn_resume(conns[1]);
     nk_settle(kit);
     nk_told(kit, "message 1 one\nmessage 1 two\nmessage 1 three\n");
-    close_some();
+    nk_hang_up(peers, N);
 }
 
 static void
@@ -83,7 +69,7 @@ static void
 given_bytes_read_ahead_when_the_connection_is_closed_then_they_are_nobodys(void **state)
 {
     struct net_kit *kit = *state;
-    open_some(kit);
+    nk_pairs(kit, N, conns, peers);
     kit->on_message = close_and_drop;
 
     all_say("one\ntwo\n");
@@ -112,7 +98,7 @@ given_bytes_read_ahead_when_a_handler_took_long_then_each_is_served_in_its_turn(
     void **state)
 {
     struct net_kit *kit = *state;
-    open_some(kit);
+    nk_pairs(kit, N, conns, peers);
     kit->on_message = take_long;
 
     all_say("one\ntwo\n");
@@ -126,14 +112,14 @@ given_bytes_read_ahead_when_a_handler_took_long_then_each_is_served_in_its_turn(
     nk_settle(kit);
 
     nk_told(kit, "message 2 one\nmessage 2 two\nmessage 0 two\nmessage 1 two\n");
-    close_some();
+    nk_hang_up(peers, N);
 }
 
 static void
 given_an_end_read_ahead_when_a_handler_took_long_then_it_comes_after(void **state)
 {
     struct net_kit *kit = *state;
-    open_some(kit);
+    nk_pairs(kit, N, conns, peers);
     kit->on_message = take_long;
 
     nk_say(peers[0], "one\n");
@@ -163,7 +149,7 @@ static void
 given_an_end_read_ahead_when_a_late_handler_closes_it_then_it_ends_at_once(void **state)
 {
     struct net_kit *kit = *state;
-    open_some(kit);
+    nk_pairs(kit, N, conns, peers);
     kit->on_message = close_late;
 
     nk_say(peers[0], "one\n");
@@ -184,7 +170,7 @@ given_no_memory_for_bytes_read_ahead_when_they_have_to_wait_then_only_that_one_e
     void **state)
 {
     struct net_kit *kit = *state;
-    open_some(kit);
+    nk_pairs(kit, N, conns, peers);
     kit->on_message = pause_next;
 
     all_say("one\n");
@@ -197,7 +183,7 @@ given_no_memory_for_bytes_read_ahead_when_they_have_to_wait_then_only_that_one_e
     nk_settle(kit);
 
     nk_told(kit, "disconnect 1 out of memory\ngone 1\n");
-    close_some();
+    nk_hang_up(peers, N);
 }
 
 /* ---- how much ------------------------------------------------------------------------------ */
@@ -207,7 +193,7 @@ given_more_than_is_read_ahead_when_it_comes_then_all_of_it_is_delivered(void **s
 {
     struct net_kit *kit = *state;
     char line[3 * KP_AHEAD_SIZE];
-    open_some(kit);
+    nk_pairs(kit, N, conns, peers);
     memset(line, 'x', sizeof(line));
     line[sizeof(line) - 1] = '\0';
 
@@ -222,7 +208,7 @@ given_more_than_is_read_ahead_when_it_comes_then_all_of_it_is_delivered(void **s
 
     assert_int_equal(kit->net.counters.messages_in, N * 2 * 5);
     assert_int_equal(kit->net.counters.bytes_in, N * 2 * 5 * KP_AHEAD_SIZE);
-    close_some();
+    nk_hang_up(peers, N);
 }
 
 static void
@@ -230,20 +216,18 @@ given_more_connections_than_are_read_together_when_all_speak_then_all_are_heard(
     void **state)
 {
     struct net_kit *kit = *state;
-    struct kelpie_conn *conn;
-    int many[KP_AHEAD_MAX + 3];
-    size_t n = sizeof(many) / sizeof(many[0]);
+    enum { MANY = KP_AHEAD_MAX + 3 };
+    struct kelpie_conn *all[MANY];
+    int many[MANY];
 
-    for (size_t i = 0; i < n; i++)
-        many[i] = nk_pair(kit, &conn);
-    for (size_t i = 0; i < n; i++)
+    nk_pairs(kit, MANY, all, many);
+    for (int i = 0; i < MANY; i++)
         nk_say(many[i], "hello\n");
     nk_step(kit);
 
-    assert_int_equal(kit->net.counters.messages_in, n);
-    assert_int_equal(kit->sys.calls[FAULT_RECV], n);
-    for (size_t i = 0; i < n; i++)
-        close(many[i]);
+    assert_int_equal(kit->net.counters.messages_in, MANY);
+    assert_int_equal(kit->sys.calls[FAULT_RECV], MANY);
+    nk_hang_up(many, MANY);
 }
 
 int

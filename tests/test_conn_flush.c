@@ -19,8 +19,7 @@ static int peers[N];
 static void
 queue_for_all(struct net_kit *kit)
 {
-    for (int i = 0; i < N; i++)
-        peers[i] = nk_pair(kit, &conns[i]);
+    nk_pairs(kit, N, conns, peers);
     kit->net.limits.soft_outbox = 1000;
     assert_int_equal(nk_write(conns[0], 600), 0);
     for (int i = 1; i < N; i++)
@@ -62,8 +61,7 @@ given_written_connections_when_a_handler_changes_them_then_nothing_is_written_tw
     for (int i = 0; i < N; i++)
         assert_int_equal(nk_has_ended(peers[i]), i >= 2);
     assert_true(kp_conn_is_open(conns[3])); /* it may go on speaking */
-    for (int i = 0; i < N; i++)
-        close(peers[i]);
+    nk_hang_up(peers, N);
 }
 
 static void
@@ -80,8 +78,7 @@ given_a_write_that_fails_when_others_are_written_then_they_get_theirs(void **sta
     assert_string_equal(nk_hear(kit, peers[1]), "");
     for (int i = 2; i < N; i++)
         assert_string_equal(nk_hear(kit, peers[i]), "first\n");
-    for (int i = 0; i < N; i++)
-        close(peers[i]);
+    nk_hang_up(peers, N);
 }
 
 static void
@@ -99,8 +96,7 @@ given_a_full_socket_when_others_are_written_then_it_gets_its_own_later(void **st
     assert_int_equal(kit->net.outbox_total, 0);
     for (int i = 1; i < N; i++)
         assert_string_equal(nk_hear(kit, peers[i]), "first\n");
-    for (int i = 0; i < N; i++)
-        close(peers[i]);
+    nk_hang_up(peers, N);
 }
 
 static void
@@ -110,8 +106,7 @@ given_more_connections_than_are_written_together_when_flushed_then_each_once(voi
     struct kelpie_conn *all[70];
     int many[70];
 
-    for (int i = 0; i < 70; i++)
-        many[i] = nk_pair(kit, &all[i]);
+    nk_pairs(kit, 70, all, many);
     for (int i = 0; i < 70; i++)
         assert_int_equal(nk_send(all[i], "hello"), 0);
     size_t sends = kit->sys.calls[FAULT_SEND];
@@ -119,10 +114,9 @@ given_more_connections_than_are_written_together_when_flushed_then_each_once(voi
 
     assert_int_equal(kit->sys.calls[FAULT_SEND] - sends, 70);
     assert_int_equal(kit->net.outbox_total, 0);
-    for (int i = 0; i < 70; i++) {
+    for (int i = 0; i < 70; i++)
         assert_string_equal(nk_hear(kit, many[i]), "hello\n");
-        close(many[i]);
-    }
+    nk_hang_up(many, 70);
 }
 
 int

@@ -444,8 +444,7 @@ given_outboxes_above_their_common_cap_when_sending_then_the_largest_is_dropped(
     struct kelpie_conn *conns[3];
     int peers[3];
     kit->net.limits.max_outbox_total = 1000;
-    for (int i = 0; i < 3; i++)
-        peers[i] = nk_pair(kit, &conns[i]);
+    nk_pairs(kit, 3, conns, peers);
     fault_sys_fail_from(&kit->sys, FAULT_SEND, 1, EAGAIN);
 
     assert_int_equal(nk_write(conns[0], 300), 0);
@@ -458,8 +457,7 @@ given_outboxes_above_their_common_cap_when_sending_then_the_largest_is_dropped(
     assert_int_equal(kit->net.outbox_total, 600);
     assert_int_equal(kit->net.counters.slow_readers, 1);
     assert_int_equal(nk_write(conns[2], 1001), KELPIE_EFULL);
-    for (int i = 0; i < 3; i++)
-        close(peers[i]);
+    nk_hang_up(peers, 3);
 }
 
 static void
@@ -530,8 +528,7 @@ given_a_draining_one_when_a_send_elsewhere_empties_its_outbox_then_it_still_ends
     assert_int_equal(got, 600 * 1000);
     assert_true(ending->lingering);
     nk_told(kit, "drain 1\n");
-    for (int i = 0; i < 3; i++)
-        close(peers[i]);
+    nk_hang_up(peers, 3);
 }
 
 static void

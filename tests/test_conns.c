@@ -15,8 +15,7 @@ given_numbers_in_use_when_one_is_freed_then_the_smallest_is_given_again(void **s
     struct net_kit *kit = *state;
     struct kelpie_conn *conns[4];
     int peers[4];
-    for (int i = 0; i < 3; i++)
-        peers[i] = nk_pair(kit, &conns[i]);
+    nk_pairs(kit, 3, conns, peers);
 
     close(peers[1]);
     nk_settle(kit);
@@ -32,8 +31,7 @@ given_numbers_in_use_when_one_is_freed_then_the_smallest_is_given_again(void **s
     assert_null(kp_conns_client(&kit->net, 4));
     assert_null(kp_conns_client(&kit->net, 1000000));
     assert_int_equal(kp_conns_count(&kit->net), 4);
-    for (int i = 0; i < 4; i++)
-        close(peers[i]);
+    nk_hang_up(peers, 4);
 }
 
 static void
@@ -62,8 +60,7 @@ given_connections_when_walked_while_they_open_and_close_then_the_walk_ends(void 
     struct kelpie_conn *conns[4], *conn, *another;
     int peers[4], more[20];
     size_t cursor = 0, n = 0;
-    for (int i = 0; i < 4; i++)
-        peers[i] = nk_pair(kit, &conns[i]);
+    nk_pairs(kit, 4, conns, peers);
 
     while ((conn = kp_conns_next(&kit->net, &cursor)) != NULL) {
         if (n == 0)
@@ -75,8 +72,7 @@ given_connections_when_walked_while_they_open_and_close_then_the_walk_ends(void 
     }
 
     assert_int_equal(n, 3 + 20 - 1); /* one got number 1, which the walk has passed */
-    for (int i = 0; i < 4; i++)
-        close(peers[i]);
+    nk_hang_up(peers, 4);
     for (int i = 0; i < 20; i++)
         close(more[i]);
 }
@@ -99,8 +95,7 @@ given_events_for_two_when_the_first_drops_the_second_then_no_message_of_it_is_to
     struct net_kit *kit = *state;
     struct kelpie_conn *conns[2];
     int peers[2];
-    for (int i = 0; i < 2; i++)
-        peers[i] = nk_pair(kit, &conns[i]);
+    nk_pairs(kit, 2, conns, peers);
     kit->on_message = drop_the_other;
 
     nk_say(peers[0], "from 0\n");
@@ -285,8 +280,7 @@ given_the_limit_of_clients_when_one_more_opens_then_enospc_and_nothing_is_taken(
     peers[50] = nk_pair(kit, &conn);
 
     assert_int_equal(conn->number, 50);
-    for (int i = 0; i < 100; i++)
-        close(peers[i]);
+    nk_hang_up(peers, 100);
 }
 
 /* P1 of this layer: each allocation of opening fails once. */

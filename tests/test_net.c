@@ -79,8 +79,7 @@ given_connections_in_all_states_when_the_net_is_cleared_then_each_is_told_and_go
     struct kelpie_conn *conns[4];
     int peers[4];
     assert_int_equal(nk_open(kit), 0);
-    for (int i = 0; i < 4; i++)
-        peers[i] = nk_pair(kit, &conns[i]);
+    nk_pairs(kit, 4, conns, peers);
     kp_conn_close(conns[1], "bye");
     kp_conn_drop(conns[2], "kicked", false);
     assert_int_equal(nk_send(conns[3], "unsent"), 0);
@@ -90,8 +89,7 @@ given_connections_in_all_states_when_the_net_is_cleared_then_each_is_told_and_go
     nk_told(kit, "disconnect 2 kicked\ndisconnect 0 shutdown\ndisconnect 1 bye\n"
                  "disconnect 3 shutdown\ngone 2\ngone 0\ngone 1\ngone 3\n");
     kp_loop_close(&kit->loop);
-    for (int i = 0; i < 4; i++)
-        close(peers[i]);
+    nk_hang_up(peers, 4);
 }
 
 static void
@@ -162,8 +160,7 @@ given_no_memory_for_changes_when_many_are_made_then_those_without_end(void **sta
     kp_conns_drop_all(&kit->net, "enough");
     nk_settle(kit);
     assert_int_equal(kp_conns_count(&kit->net), 0);
-    for (int i = 0; i < MANY; i++)
-        close(peers[i]);
+    nk_hang_up(peers, MANY);
 }
 
 /* ---- the scenario ------------------------------------------------------------------ */
@@ -225,8 +222,7 @@ run_clients(struct net_kit *kit, struct kp_listener *listener)
         try_to_say(peers[i], last[i]);
     (void)shutdown(peers[0], SHUT_WR);
     nk_settle(kit);
-    for (int i = 0; i < 3; i++)
-        close(peers[i]);
+    nk_hang_up(peers, 3);
     nk_pass(kit, 100 * KP_NS_PER_S);
 }
 

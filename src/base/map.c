@@ -127,7 +127,8 @@ push(struct kp_map *map, struct kp_map_node *node)
     *bucket = node;
 }
 
-/* Doubles the buckets. The nodes of each stay there, or move to one of the new ones. */
+/* Doubles the buckets, as arrays do, so that there is always a power of two of them. The nodes
+ * of each stay there, or move to one of the new ones. */
 static int
 grow(struct kp_map *map)
 {

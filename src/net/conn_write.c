@@ -245,9 +245,9 @@ end_turn(struct kelpie_conn *conn)
 {
     const struct kp_net_hooks *hooks = &conn->net->hooks;
 
-    if (conn->state == KP_CONN_CLOSED) {
+    if (conn->state == KP_CONN_CLOSED)
         return;
-    } else if (conn->state == KP_CONN_DRAINING) {
+    if (conn->state == KP_CONN_DRAINING) {
         go_on_draining(conn);
     } else if (conn->finishing) {
         go_on_finishing(conn);
@@ -280,10 +280,8 @@ settle(struct batch *batch)
 {
     for (int i = 0; i < batch->n; i++) {
         struct kelpie_conn *conn = batch->conns[i];
-        ssize_t n = batch->written[i];
-        if (n > 0)
-            kp_outbox_drop(&conn->outbox, &conn->net->env->mem, (size_t)n);
-        note_flushed(conn, n);
+        kp_outbox_drop(&conn->outbox, &conn->net->env->mem, batch->written[i]);
+        note_flushed(conn, batch->written[i]);
     }
     for (int i = 0; i < batch->n; i++) /* handlers run only now */
         end_turn(batch->conns[i]);

@@ -20,8 +20,8 @@
  * outbox costs a few times the bytes that wait in it, whatever the order of short and shared
  * ones.
  *
- * Nothing is written here before kp_outbox_flush, but for kp_outbox_send: much at a time goes
- * straight from where it is, and only what the kernel leaves is copied. Nobody is told:
+ * Appending never writes, but for kp_outbox_send: much at a time goes straight from where it is,
+ * and only what the kernel leaves is copied. Nobody is told:
  * limits, deadlines and what to do about a full socket are the connection's.
  */
 #include "outbox.h"
@@ -79,7 +79,8 @@ kp_chunk_release(struct kp_mem *mem, struct kp_chunk *chunk)
 static struct kp_piece *
 piece_new(struct kp_mem *mem, size_t capacity)
 {
-    struct kp_piece *piece = kp_mem_alloc(mem, sizeof(*piece) + capacity);
+    struct kp_piece *piece =
+        is_size(capacity) ? kp_mem_alloc(mem, sizeof(*piece) + capacity) : NULL;
 
     if (piece != NULL)
         *piece = (struct kp_piece){.capacity = capacity};
@@ -147,8 +148,7 @@ drop_first(struct kp_outbox *outbox, struct kp_mem *mem)
 static struct kp_piece *
 add_piece(struct kp_outbox *outbox, struct kp_mem *mem, size_t len)
 {
-    struct kp_piece *piece =
-        is_size(len) ? piece_new(mem, choose_capacity(len, outbox->last)) : NULL;
+    struct kp_piece *piece = piece_new(mem, choose_capacity(len, outbox->last));
 
     if (piece != NULL)
         link_last(outbox, piece);
@@ -228,8 +228,10 @@ fill_window(const struct kp_outbox *outbox, struct iovec *window)
 }
 
 void
-kp_outbox_drop(struct kp_outbox *outbox, struct kp_mem *mem, size_t n)
+kp_outbox_drop(struct kp_outbox *outbox, struct kp_mem *mem, ssize_t written)
 {
+    size_t n = written > 0 ? (size_t)written : 0;
+
     assert(n <= outbox->len);
     outbox->len -= n;
     while (n > 0) {
@@ -262,8 +264,7 @@ kp_outbox_flush(struct kp_outbox *outbox, struct kp_mem *mem, struct kp_sys *sys
 {
     ssize_t n = outbox->len > 0 ? kp_outbox_write(outbox, sys, fd, ends) : 0;
 
-    if (n > 0)
-        kp_outbox_drop(outbox, mem, (size_t)n);
+    kp_outbox_drop(outbox, mem, n);
     return n;
 }
 
@@ -276,8 +277,7 @@ kp_outbox_flush_to(struct kp_outbox *outbox, struct kp_mem *mem, kp_outbox_send_
     if (outbox->len == 0)
         return 0;
     ssize_t n = out(arg, window, fill_window(outbox, window));
-    if (n > 0)
-        kp_outbox_drop(outbox, mem, (size_t)n);
+    kp_outbox_drop(outbox, mem, n);
     return n;
 }
 
@@ -302,8 +302,7 @@ kp_outbox_send(struct kp_outbox *outbox, ssize_t *written, struct kp_mem *mem,
 {
     assert(outbox->len == 0 && n_parts <= KP_OUTBOX_IOVECS);
     /* Room for the rest comes first: what is written cannot be taken back. */
-    struct kp_piece *piece =
-        is_size(len) ? piece_new(mem, choose_capacity(len, NULL)) : NULL;
+    struct kp_piece *piece = piece_new(mem, choose_capacity(len, NULL));
     if (piece == NULL)
         return -ENOMEM;
     *written = kp_sys_send(sys, fd, parts, n_parts);

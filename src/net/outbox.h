@@ -86,8 +86,8 @@ int kp_outbox_append_chunk(struct kp_outbox *outbox, struct kp_mem *mem,
 ssize_t kp_outbox_write(const struct kp_outbox *outbox, struct kp_sys *sys, int fd,
                         bool ends) KP_MUST_CHECK;
 
-/* Drops the first n bytes: those that were written. */
-void kp_outbox_drop(struct kp_outbox *outbox, struct kp_mem *mem, size_t n);
+/* Drops what was written: so many bytes from the first on; a negative errno: nothing. */
+void kp_outbox_drop(struct kp_outbox *outbox, struct kp_mem *mem, ssize_t written);
 
 /* Both of them; an empty outbox makes no call.
  * Returns   as kp_outbox_write. */

@@ -41,15 +41,21 @@ has_memory(const struct kp_net *net, size_t size)
 }
 
 static size_t
-room_size(const struct kelpie_room *room)
+room_size(size_t name_len)
 {
-    return sizeof(*room) + room->name_len + 1 + room->capacity * sizeof(*room->places);
+    return sizeof(struct kelpie_room) + name_len + 1;
+}
+
+static size_t
+places_size(const struct kelpie_room *room)
+{
+    return room->capacity * sizeof(*room->places);
 }
 
 static struct kelpie_room *
 new_room(struct kp_net *net, uint64_t hash, const char *name, size_t len)
 {
-    struct kelpie_room *room = kp_mem_zalloc(&net->env->mem, sizeof(*room) + len + 1);
+    struct kelpie_room *room = kp_mem_zalloc(&net->env->mem, room_size(len));
     if (room == NULL)
         return NULL;
     room->net = net;
@@ -57,11 +63,11 @@ new_room(struct kp_net *net, uint64_t hash, const char *name, size_t len)
     room->name_len = len;
     memcpy(room->name, name, len);
     if (kp_map_add(&net->rooms, &room->by_name, hash) < 0) {
-        kp_mem_free(&net->env->mem, room, sizeof(*room) + len + 1);
+        kp_mem_free(&net->env->mem, room, room_size(len));
         return NULL;
     }
     net->n_rooms++;
-    net->room_bytes += room_size(room);
+    net->room_bytes += room_size(len);
     return room;
 }
 
@@ -73,10 +79,10 @@ free_if_unused(struct kelpie_room *room)
     if (room->net != NULL) {
         kp_map_remove(&room->net->rooms, &room->by_name);
         room->net->n_rooms--;
-        room->net->room_bytes -= room_size(room);
+        room->net->room_bytes -= room_size(room->name_len) + places_size(room);
     }
-    kp_mem_free(room->mem, room->places, room->capacity * sizeof(*room->places));
-    kp_mem_free(room->mem, room, sizeof(*room) + room->name_len + 1);
+    kp_mem_free(room->mem, room->places, places_size(room));
+    kp_mem_free(room->mem, room, room_size(room->name_len));
 }
 
 int
@@ -85,8 +91,7 @@ kp_room_open(struct kp_net *net, struct kelpie_room **out, const char *name, siz
     uint64_t hash = kp_map_hash(&net->rooms, name, len);
 
     *out = find_room(net, hash, name, len);
-    if (*out == NULL &&
-        (len > KP_ROOM_MAX_NAME || !has_memory(net, sizeof(**out) + len + 1)))
+    if (*out == NULL && (len > KP_ROOM_MAX_NAME || !has_memory(net, room_size(len))))
         return KELPIE_EFULL;
     if (*out == NULL)
         *out = new_room(net, hash, name, len);
@@ -147,15 +152,15 @@ find_member(const struct kelpie_room *room, const struct kelpie_conn *conn)
 static int
 ensure_place(struct kelpie_room *room)
 {
-    size_t before = room->capacity;
+    size_t before = places_size(room);
 
-    if (room->count < before)
+    if (room->count < room->capacity)
         return 0;
-    if (!has_memory(room->net, (before + 1) * sizeof(*room->places)))
+    if (!has_memory(room->net, before + sizeof(*room->places)))
         return KELPIE_EFULL;
-    int rc = kp_mem_grow(room->mem, &room->places, &room->capacity, before + 1,
+    int rc = kp_mem_grow(room->mem, &room->places, &room->capacity, room->count + 1,
                          sizeof(*room->places));
-    room->net->room_bytes += (room->capacity - before) * sizeof(*room->places);
+    room->net->room_bytes += places_size(room) - before;
     return rc;
 }
 
